@@ -1,0 +1,60 @@
+# Freehold. `make run` boots the demonstration, `make test` runs every test, `make help` lists the rest.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+B := build
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wvla -Wmissing-prototypes -Wundef \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wimplicit-fallthrough -Werror
+STD  := -std=gnu17 -I.
+
+# ---------------------------------------------------------------- sources, by what may run where
+
+# Pure: no privileged instruction, no firmware. Compiled into the hypervisor, the host tests and, where the second
+# list says so, the EFI application.
+PURE := $(wildcard alloc/*.c) \
+        hv/fault.c hv/fmt.c hv/plan.c hv/image.c
+# The part of PURE that the EFI application links too.
+PURE_BOOT := $(PURE)
+# boot/ files that are pure (no <efi.h>) and tested on the host.
+BOOT_PURE := boot/config.c boot/toml.c
+
+BOOT := $(filter-out $(BOOT_PURE),$(wildcard boot/*.c boot/*.S))
+HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S))
+
+GUESTS := hello worker attacker selftest bench
+
+# ---------------------------------------------------------------- flags
+
+FREESTANDING := -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+                -mno-red-zone -mgeneral-regs-only -fno-common -ffunction-sections -fdata-sections
+HV_FLAGS   := $(STD) $(WARN) $(FREESTANDING) -O2 -g -mcmodel=kernel -fno-pic -fno-pie
+BOOT_FLAGS := $(STD) $(WARN) $(FREESTANDING) -O2 -g -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+              -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+GUEST_FLAGS := $(STD) $(WARN) $(FREESTANDING) -O2 -g -mcmodel=small -fno-pic -fno-pie
+HOST_FLAGS := $(STD) $(WARN) -O1 -g -fno-omit-frame-pointer
+SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+.PHONY: all
+all: $(B)/BOOTX64.EFI
+
+include tools/make/hv.mk
+include tools/make/boot.mk
+include tools/make/guest.mk
+include tools/make/host.mk
+include tools/make/run.mk
+
+.PHONY: clean
+clean: ## remove everything built
+	rm -rf $(B)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | column -t -s "$$(printf '\t')"

@@ -1,0 +1,39 @@
+# Host tests (cmocka, under ASan and UBSan), fuzz targets (libFuzzer) and coverage.
+# Every host_tests/test_NAME.c is one program; every host_tests/fuzz_NAME.c one fuzz target. All of them link all
+# pure files; privileged instructions and firmware are fakes.
+HOST_PURE := $(PURE) $(BOOT_PURE)
+HOST_PURE_OBJS := $(patsubst %,$(B)/host-obj/%.o,$(HOST_PURE))
+TESTS := $(patsubst host_tests/%.c,$(B)/host/%,$(wildcard host_tests/test_*.c))
+HOST_HELPERS := $(patsubst %,$(B)/host-obj/%.o,$(wildcard host_tests/support/*.c))
+
+$(B)/host-obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_FLAGS) $(SANITIZE) --coverage -MMD -MP -c $< -o $@
+
+$(B)/host/test_%: $(B)/host-obj/host_tests/test_%.c.o $(HOST_PURE_OBJS) $(HOST_HELPERS)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) --coverage $^ -lcmocka -o $@
+
+FUZZERS := $(patsubst host_tests/%.c,$(B)/fuzz/%,$(wildcard host_tests/fuzz_*.c))
+FUZZ_SECONDS ?= 300
+FUZZ_CC := $(CLANG) $(HOST_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_PURE_OBJS := $(patsubst %,$(B)/fuzz-obj/%.o,$(HOST_PURE) $(wildcard host_tests/support/*.c))
+
+$(B)/fuzz-obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(B)/fuzz/fuzz_%: $(B)/fuzz-obj/host_tests/fuzz_%.c.o $(FUZZ_PURE_OBJS)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer $^ -o $@
+
+.PHONY: host-test fuzz
+host-test: $(TESTS) ## host unit tests under sanitizers
+	@status=0; for t in $(TESTS); do echo "== $$t"; $$t || status=1; done; exit $$status
+
+fuzz: $(FUZZERS) ## fuzz every target for FUZZ_SECONDS (300) each
+	@for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$(basename $$f); \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(B)/ $(B)/corpus/$$(basename $$f) || exit 1; done
+
+.PRECIOUS: $(B)/host-obj/%.o $(B)/fuzz-obj/%.o
+-include $(shell find $(B)/host-obj $(B)/fuzz-obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,1 @@
+# Running, images, tests as a whole: filled by tools/.
