@@ -29,7 +29,8 @@ BOOT_PURE := boot/config.c boot/toml.c
 BOOT := $(filter-out $(BOOT_PURE),$(wildcard boot/*.c boot/*.S))
 HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S))
 
-GUESTS := hello worker attacker selftest bench
+# Freehold's own guests: the list lives in hv/builtins.h.
+GUESTS := $(patsubst X(%),%,$(shell grep -oE 'X\([a-z]+\)' hv/builtins.h))
 
 # ---------------------------------------------------------------- flags
 
