@@ -6,7 +6,7 @@
 #ifndef FREEHOLD_HV_BUILTINS_H
 #define FREEHOLD_HV_BUILTINS_H
 
-/* X(name): the guest is built from guest/name.c or guest/name/. */
+/* Each is one X(...): the guest is built from guest/NAME.c or guest/NAME/. */
 #define BUILTIN_GUESTS(X) X(hello) X(worker) X(attacker) X(selftest) X(bench)
 
 #endif
