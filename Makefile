@@ -23,6 +23,8 @@ PURE := $(wildcard alloc/*.c) \
         hv/fault.c hv/fmt.c hv/plan.c hv/image.c
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
+# The rest of PURE: what only the hypervisor uses.
+PURE += hv/json.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c
 
