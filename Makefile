@@ -24,7 +24,7 @@ PURE := $(wildcard alloc/*.c) \
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
-PURE += hv/json.c
+PURE += hv/capsule.c hv/json.c hv/ring.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c
 

@@ -72,6 +72,14 @@ struct partition_account {
     struct exit_count exits[EXIT_REASON_LIMIT];
 };
 
+/* A whole region's account: what the report, the fault events and the closing table show. Nothing is owned. */
+struct region_view {
+    const struct config *config;
+    const struct plan *plan; /* partition i is partition i of config */
+    const struct partition_account *accounts[CONFIG_MAX_PARTITIONS];
+    uint64_t dropped_records; /* records of the cores that found no room on their way to the control loop */
+};
+
 /* Result of the audit: counts of violations, and where the first was. */
 struct audit_result {
     uint64_t pages_checked; /* of the hypervisor's own tables */

@@ -35,5 +35,13 @@ fuzz: $(FUZZERS) ## fuzz every target for FUZZ_SECONDS (300) each
 	@for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$(basename $$f); \
 	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(B)/ $(B)/corpus/$$(basename $$f) || exit 1; done
 
+# The lock-free ring once more, under ThreadSanitizer.
+.PHONY: thread-test
+thread-test: ## the ring's two-thread test under ThreadSanitizer
+	@mkdir -p $(B)/host
+	$(CLANG) $(HOST_FLAGS) -fsanitize=thread host_tests/test_ring.c host_tests/support/check.c hv/ring.c -lcmocka \
+	    -o $(B)/host/ring_under_tsan
+	$(B)/host/ring_under_tsan
+
 .PRECIOUS: $(B)/host-obj/%.o $(B)/fuzz-obj/%.o
 -include $(shell find $(B)/host-obj $(B)/fuzz-obj -name '*.d' 2>/dev/null)
