@@ -38,7 +38,7 @@ struct memmap_range {
 /* Sorted by start, disjoint, no two neighbours that touch and are alike. */
 struct memmap {
     uint32_t count;
-    uint32_t dropped; /* descriptors refused: zero length, wrapping, or beyond PHYSICAL_LIMIT */
+    uint32_t dropped; /* descriptors refused: nothing left of them, wrapping, or beyond PHYSICAL_LIMIT */
     struct memmap_range ranges[MEMMAP_MAX_RANGES];
 };
 
@@ -51,17 +51,25 @@ enum memmap_status {
 
 /*
  * Builds `map` out of `count` descriptors in any order, overlapping or not. A start that is no multiple of
- * FRAME_BYTES: usable kinds (FREE) shrink to whole frames, all others grow. Time O(n log n) worst case; no
- * recursion; no memory but `map` and `scratch` (at least 2 * count + 2 entries of uint64_t; may be NULL when
- * count is 0).
+ * FRAME_BYTES: usable kinds (FREE) shrink to whole frames, all others grow. One that reaches beyond
+ * PHYSICAL_LIMIT: FREE is refused, others are cut there, for a reservation forgotten is the greater harm. A
+ * kind that is none counts as MEMMAP_FIRMWARE. All zones are ZONE_UNKNOWN. On MEMMAP_E_TOO_MANY the map is
+ * empty. Time O(n log n) worst case; no recursion; no memory but `map` and `scratch` (at least 2 * count + 2
+ * entries of uint64_t; may be NULL when count is 0).
  */
 MUST_USE enum memmap_status memmap_build(struct memmap *map, const struct memmap_input *inputs, size_t count,
                                          uint64_t *scratch);
 
-/* Turns `what` (wholly MEMMAP_FREE now) into `kind`. On an error the map is unchanged. */
+/*
+ * Turns `what` (wholly MEMMAP_FREE now) into `kind`; zones stay. On an error the map is unchanged;
+ * MEMMAP_E_TOO_MANY when there is no room for the ranges it would split, even if some were joined again.
+ */
 MUST_USE enum memmap_status memmap_reserve(struct memmap *map, struct extent what, enum memmap_kind kind);
 
-/* Marks all ranges inside `what` with NUMA zone `zone`, splitting where needed. On an error unchanged. */
+/*
+ * Marks all memory inside `what` with NUMA zone `zone`, splitting ranges where needed; `what` may cover gaps.
+ * Errors as memmap_reserve.
+ */
 MUST_USE enum memmap_status memmap_set_zone(struct memmap *map, struct extent what, uint16_t zone);
 
 /* Bytes of one kind. */
