@@ -56,25 +56,34 @@ struct carve_request {
 /* Bytes of table memory for a map: what frames_init asks for at least. */
 uint64_t frames_table_bytes(const struct memmap *map, uint32_t owners);
 
-/* Fills the table from the map; FREE becomes FRAME_FREE, except the first MiB, which is kept as
- * OWNER_FIRMWARE. */
+/*
+ * Fills the table from the map: FREE becomes FRAME_FREE, except the first MiB, which is kept as
+ * FRAME_FIRMWARE; HYPERVISOR is owned by OWNER_HYPERVISOR; ACPI and FIRMWARE are FRAME_FIRMWARE; BAD is
+ * FRAME_BAD; device memory has no frames and stays absent. ALLOC_E_ARGUMENT: no or misaligned memory, or a
+ * map that is not as memmap_build makes it; ALLOC_E_TABLE_FULL: memory_bytes do not suffice.
+ */
 MUST_USE enum alloc_status frames_init(struct frame_table *table, void *memory, uint64_t memory_bytes,
                                        const struct memmap *map);
 
 /*
- * Carves all of request->bytes or nothing: at most `max` extents into `out`, few and large, preferring
- * extents aligned to 1 GiB when the request is that large, and the zone asked for. Deterministic. O(extents).
+ * Carves all of request->bytes or nothing: at most `max` (at least 1) extents into `out`, in the order in
+ * which a guest is to see them, few and large. Preferred, in this order: the zone asked for alone; extents
+ * that begin on 1 GiB, and but for the last end on it, while a GiB or more is wanted. Owners that may own:
+ * OWNER_HYPERVISOR and partitions. Deterministic. O(extents * max). On an error the table is unchanged,
+ * *count is 0 and `out` undefined.
  */
 MUST_USE enum alloc_status frames_carve(struct frame_table *table, const struct carve_request *request,
                                         struct extent *out, uint32_t max, uint32_t *count);
 
-/* Returns an extent wholly owned by `owner`: it becomes FRAME_SCRUB. Otherwise refused, nothing changed. */
+/* Returns an extent wholly owned by `owner`: it becomes FRAME_SCRUB, of no owner. Otherwise refused, nothing
+ * changed. */
 MUST_USE enum alloc_status frames_return(struct frame_table *table, owner_t owner, struct extent what);
 
 /* Returns everything `owner` has; gives the bytes returned. */
 uint64_t frames_return_all(struct frame_table *table, owner_t owner);
 
-/* The first extent that waits to be scrubbed, at most max_bytes of it; false when there is none. */
+/* The first extent that waits to be scrubbed, at most max_bytes (at least FRAME_BYTES) of it; false when
+ * there is none. */
 bool frames_next_scrub(const struct frame_table *table, uint64_t max_bytes, struct extent *out);
 
 /* The caller has zeroed `what` (wholly FRAME_SCRUB): it becomes free and merges with its neighbours. */
@@ -89,7 +98,7 @@ bool frames_owned_by(const struct frame_table *table, struct extent what, owner_
 /* Bytes in a state (and of an owner, unless OWNER_NONE). */
 uint64_t frames_bytes(const struct frame_table *table, enum frame_state state, owner_t owner);
 
-/* Sorted, disjoint, inside capacity, owners and states agree: what must hold after every call. */
+/* Sorted, disjoint, joined, inside capacity, owners and states agree: what must hold after every call. */
 bool frames_consistent(const struct frame_table *table);
 
 #endif
