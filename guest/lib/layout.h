@@ -41,10 +41,11 @@
 #define PROBE_RSP 0
 
 /* What the trampoline leaves at the end of FH_AP_PAGE for C to look at, and what it needs from C. */
-#define AP_CR3   0xFE0 /* in: the page tables to use */
-#define AP_CR0   0xFE8 /* out: CR0, */
-#define AP_FLAGS 0xFEC /* out: EFLAGS, */
-#define AP_CS    0xFF0 /* out: CS */
-#define AP_EDX   0xFF4 /* and EDX at the first instruction in real mode */
+#define AP_CR3       0xFE0 /* in: the page tables to use */
+#define AP_CR0       0xFE8 /* out: CR0, */
+#define AP_FLAGS     0xFEC /* out: EFLAGS, */
+#define AP_CS        0xFF0 /* out: CS */
+#define AP_EDX       0xFF4 /* and EDX at the first instruction in real mode, */
+#define AP_APIC_BASE 0xFF8 /* and the low half of IA32_APIC_BASE before anything changed it */
 
 #endif

@@ -15,6 +15,9 @@
 #define CR4_SSE 0x600 /* OSFXSR and OSXMMEXCPT */
 #define MSR_EFER 0xC0000080
 #define MSR_X2APIC_ID 0x802
+#define MSR_APIC_BASE 0x1B
+#define APIC_BASE_EXTD 0x400
+#define APIC_BASE_EN 0x800
 #define EFER_LME 0x100
 #define AP_PAGE 0xB000 /* FH_AP_PAGE: abi.h is C; smp.c checks that they agree */
 
@@ -167,7 +170,15 @@ ap_protected:
 
         .code64
 ap_long:
-        mov     $MSR_X2APIC_ID, %ecx
+        /* Freehold's vCPUs are in x2APIC mode; a bare machine, where a native benchmark runs, may not be. */
+        mov     $MSR_APIC_BASE, %ecx
+        rdmsr
+        mov     %eax, AP_PAGE + AP_APIC_BASE
+        test    $APIC_BASE_EXTD, %eax
+        jnz     1f
+        or      $(APIC_BASE_EN | APIC_BASE_EXTD), %eax
+        wrmsr
+1:      mov     $MSR_X2APIC_ID, %ecx
         rdmsr
         mov     %eax, %edi
         mov     $vcpu_enter, %rax
@@ -285,7 +296,7 @@ trap_common:
         .globl entry_state, stacks
 entry_state:
         .skip   ENTRY_BYTES
-        .balign 4096
+        .balign 16
 stacks:
         .skip   GUEST_MAX_VCPUS * STACK_BYTES
 

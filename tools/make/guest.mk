@@ -15,7 +15,7 @@ $(B)/guest-obj/%.S.o: %.S
 define guest_rule
 $(B)/guest/$(1).elf: $(call guest_objects,$(1)) $(GUEST_LIB_OBJS) guest/lib/guest.ld
 	@mkdir -p $$(@D)
-	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections -s -T guest/lib/guest.ld -o $$@ \
+	ld -nostdlib -static -n -z noexecstack --gc-sections -s -T guest/lib/guest.ld -o $$@ \
 	    $(call guest_objects,$(1)) $(GUEST_LIB_OBJS)
 -include $(patsubst %.o,%.d,$(call guest_objects,$(1)))
 endef
