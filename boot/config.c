@@ -7,9 +7,6 @@
 #include "hv/fmt.h"
 #include "hv/machine.h"
 
-#define DEFAULT_REGION "local"
-#define DEFAULT_TENANT "default"
-
 #define BUILTIN_PREFIX "builtin:"
 #define IMAGE_ROOT     "freehold" /* the directory that image paths start in */
 
@@ -129,8 +126,7 @@ static const char *fault_at(unsigned index)
 static const struct names builtin_names = {ARRAY_SIZE(builtins), builtin_at};
 static const struct names fault_names = {FAULT_REASON_COUNT - 1, fault_at};
 
-/* ------------------------------------------------------------------------------------- strings and numbers
- */
+/* ----------------------------------------------------------------------------------- strings and numbers */
 
 /* The decoded string; `setting` names it in messages. */
 static bool get_text(struct parser *parser, const struct toml_value *value, const char *setting, char *out,
@@ -604,7 +600,7 @@ static bool start_partition(struct parser *parser, struct source_pos pos)
     parser->partition = &config->partitions[config->partition_count++];
     parser->seen = 0;
     *parser->partition = (struct partition_config){
-        .tenant = DEFAULT_TENANT,
+        .tenant = CONFIG_DEFAULT_TENANT,
         .restart_limit = CONFIG_DEFAULT_RESTART,
         .expect = {.kind = EXPECT_EXIT_CODE},
         .at = pos,
@@ -650,7 +646,7 @@ bool config_parse(const char *text, size_t length, struct config *config, struct
     struct parser parser = {.config = config};
     struct toml_item item;
     config->partition_count = 0;
-    fmt_copy(config->region, sizeof(config->region), DEFAULT_REGION);
+    fmt_copy(config->region, sizeof(config->region), CONFIG_DEFAULT_REGION);
     toml_open(&parser.toml, text, length, diag);
     for (;;) {
         bool sound = false;

@@ -13,6 +13,8 @@
 #define CONFIG_IMAGE_BYTES     128
 #define CONFIG_CMDLINE_BYTES   256
 #define CONFIG_DEFAULT_RESTART 3
+#define CONFIG_DEFAULT_REGION  "local"
+#define CONFIG_DEFAULT_TENANT  "default"
 
 /* A place in the configuration file; both count from 1, columns in bytes. 0: no place (a default). */
 struct source_pos {
@@ -58,8 +60,8 @@ struct partition_config {
     struct expectation expect;
     uint64_t time_limit_seconds; /* of guest run time; 0: none */
 
-    struct source_pos at; /* of [[partition]] */
-    struct source_pos at_vcpus;
+    struct source_pos at;       /* of [[partition]] */
+    struct source_pos at_vcpus; /* of the value; of [[partition]] where there is none, as all below */
     struct source_pos at_memory;
     struct source_pos at_image;
     struct source_pos at_cores;

@@ -4,8 +4,6 @@
  */
 #include "hv/fmt.h"
 
-#include <stdint.h>
-
 struct sink {
     char *out;
     size_t room; /* bytes of out, the terminator included */
@@ -181,6 +179,21 @@ size_t fmt_snprintf(char *out, size_t out_bytes, const char *format, ...)
     size_t length = fmt_vsnprintf(out, out_bytes, format, args);
     va_end(args);
     return length;
+}
+
+void fmt_size(char *out, size_t out_bytes, uint64_t bytes)
+{
+    const char *unit = "K";
+    uint64_t number = bytes >> 10;
+    if (number > 0 && number % 1024 == 0) {
+        unit = "M";
+        number >>= 10;
+    }
+    if (*unit == 'M' && number % 1024 == 0) {
+        unit = "G";
+        number >>= 10;
+    }
+    fmt_snprintf(out, out_bytes, "%llu%s", (unsigned long long)number, unit);
 }
 
 size_t fmt_length(const char *text, size_t limit)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Formats into out (always terminated when out_bytes > 0); returns the length the whole text has, as snprintf
@@ -18,6 +19,9 @@ size_t fmt_vsnprintf(char *out, size_t out_bytes, const char *format, va_list ar
     __attribute__((format(printf, 3, 0)));
 size_t fmt_snprintf(char *out, size_t out_bytes, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A number of bytes for people, exact where it can be: "2G", "1536M", "640K"; below 1 KiB "0K". */
+void fmt_size(char *out, size_t out_bytes, uint64_t bytes);
 
 /* Bounded string helpers. */
 size_t fmt_length(const char *text, size_t limit);

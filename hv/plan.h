@@ -21,7 +21,9 @@ struct plan_partition {
 };
 
 struct plan {
-    bool boot_core_shared; /* the machine has one physical core: its tenant shares it with the control loop */
+    /* A partition runs on core 0, in time slices with the control loop: only where there is one physical core
+     * and its other threads do not suffice, or `cores` names core 0. */
+    bool boot_core_shared;
     uint32_t partition_count;
     struct plan_partition partitions[CONFIG_MAX_PARTITIONS];
 };
@@ -30,8 +32,10 @@ struct plan {
  * Plans every partition and carves its memory from `frames`. Rules: core 0 (the boot core) and its
  * hyper-threads serve no partition, unless the machine has only one physical core: then at most one partition
  * may be planned, and it may use core 0. Whole physical cores go to one partition; two partitions never share
- * one. `cores = [...]` is obeyed or refused. False with *diag (pointing into the configuration) when it does
- * not fit; *frames is then undefined and to be initialised again.
+ * one; their unused hyper-threads stay idle. `cores = [...]` is obeyed or refused. Cores of one zone and
+ * memory of that zone are preferred. Memory is planned in the order of the configuration. False with *diag
+ * (pointing into the configuration) when it does not fit; *frames is then undefined and to be initialised
+ * again.
  */
 MUST_USE bool plan_make(const struct config *config, const struct machine *machine,
                         struct frame_table *frames, struct plan *plan, struct diag *diag);
