@@ -2,7 +2,7 @@
 # needs first, so the work itself happens in a second make.
 AGAIN := $(MAKE) --no-print-directory
 
-.PHONY: deps run image gdb test lint tidy
+.PHONY: deps run image gdb test lint
 deps: ## install what building, running and testing need
 	@tools/deps test
 
@@ -24,3 +24,5 @@ gdb: ## debug with gdb and the hypervisor's symbols (GDB_ARGS are passed to tool
 test: ## every test: host, fuzz, lint, tools, booted scenarios (TEST_ARGS are passed to tools/test)
 	@tools/deps test
 	@tools/test $(TEST_ARGS)
+
+include tools/make/lint.mk
