@@ -24,7 +24,8 @@ enum ept_memory_type { EPT_UC = 0, EPT_WC = 1, EPT_WT = 4, EPT_WP = 5, EPT_WB = 
 
 enum ept_status {
     EPT_OK,
-    EPT_E_ARGUMENT, /* misaligned, empty, beyond 48 bits, no permission */
+    EPT_E_ARGUMENT, /* misaligned, empty, beyond 48 (guest) or 52 bits (host), permissions or type that the
+                       processor would call a misconfiguration */
     EPT_E_MAPPED,   /* some of it is mapped already */
     EPT_E_NO_FRAME, /* the source ran dry */
     EPT_E_UNMAPPED, /* some of it is not mapped */
@@ -51,13 +52,18 @@ MUST_USE enum ept_status ept_init(struct ept *ept, const struct frame_source *so
                                   bool pages_1g);
 
 /*
- * Maps with the largest pages both sides allow. Prepare then commit: on an error no translation has changed
- * (tables prepared may stay, empty). Each intermediate state is a valid table.
+ * Maps with the largest pages both sides allow, smaller ones where a table stands already (tables are never
+ * taken out of a live structure). Prepare then commit: on an error no translation has changed (after
+ * EPT_E_NO_FRAME tables prepared may stay, empty). Each intermediate state is a valid table. Execute-only is
+ * for processors that offer it: the caller knows. One caller at a time; processors may walk meanwhile.
  */
 MUST_USE enum ept_status ept_map(struct ept *ept, struct ept_mapping mapping);
 
-/* Removes 4 KiB leaves or whole large pages inside [start, start + bytes); splits no large page
- * (EPT_E_ARGUMENT). */
+/*
+ * Removes 4 KiB leaves or whole large pages inside [start, start + bytes); splits no large page
+ * (EPT_E_ARGUMENT). On an error no translation has changed. The caller invalidates before the memory behind
+ * serves another.
+ */
 MUST_USE enum ept_status ept_unmap(struct ept *ept, gpa_t start, uint64_t bytes);
 
 struct ept_leaf {
@@ -68,7 +74,7 @@ struct ept_leaf {
     enum ept_memory_type type;
 };
 
-/* Translates one address; false when nothing is mapped there. */
+/* Translates one address; false when nothing is mapped there. Permissions are those of the whole path. */
 bool ept_walk(const struct ept *ept, gpa_t address, struct ept_leaf *leaf);
 
 /* Calls visit for every leaf in address order; stops early when it returns false. No recursion. */
@@ -78,14 +84,15 @@ void ept_each(const struct ept *ept, bool (*visit)(void *context, const struct e
 /* Calls visit for every frame that holds a table, the root first. */
 void ept_each_table(const struct ept *ept, bool (*visit)(void *context, hpa_t table), void *context);
 
-/* Gives all tables back. */
+/* Gives all tables back (nothing, when the source takes none back); no processor may use them any more. */
 void ept_destroy(struct ept *ept);
 
-/* The most tables that mapping `bytes` in `pieces` 2 MiB-aligned pieces (below and above one hole) can take.
- */
+/* The most tables, the root included, that mapping `bytes` in `pieces` 2 MiB-aligned pieces, wherever they
+ * lie, can take on a processor with 2 MiB pages. */
 uint32_t ept_tables_bound(uint64_t bytes, uint32_t pieces);
 
-/* The EPT pointer for the VMCS: write-back walks of length 4; accessed/dirty flags when asked for. */
+/* The EPT pointer for the VMCS: write-back walks of length 4; accessed/dirty flags when asked for. Source:
+ * Intel SDM volume 3C, section "Extended-Page-Table Pointer (EPTP)". */
 uint64_t ept_pointer(const struct ept *ept, bool accessed_dirty);
 
 #endif
