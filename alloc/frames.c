@@ -216,15 +216,12 @@ enum alloc_status frames_init(struct frame_table *table, void *memory, uint64_t 
 
 /* How one attempt at a request goes about it. */
 struct policy {
+    bool any_zone;
     bool whole_gib; /* while a GiB or more is wanted, take extents that start on a GiB */
-    enum { ZONE_ONLY, ZONE_FIRST, ZONE_ANY } zone;
 };
 
-/* In the order in which they are tried: each gives up one wish of the one before. */
-static const struct policy policies[] = {
-    {true, ZONE_ONLY},   {false, ZONE_ONLY}, {true, ZONE_FIRST},
-    {false, ZONE_FIRST}, {true, ZONE_ANY},   {false, ZONE_ANY},
-};
+/* In the order in which they are tried. */
+static const struct policy policies[] = {{false, true}, {false, false}, {true, true}, {true, false}};
 
 /* What of an entry serves the request when extents must begin on `align`; start == end when nothing does. */
 static struct extent usable(const struct frame_extent *entry, const struct carve_request *request,
@@ -234,7 +231,8 @@ static struct extent usable(const struct frame_extent *entry, const struct carve
         return (struct extent){0, 0};
     struct extent part = {align_up(entry->start, align),
                           align_down(min_u64(entry->end, request->below), request->grain)};
-    return part.start < part.end ? part : (struct extent){0, 0};
+    part.end = max_u64(part.start, part.end);
+    return part;
 }
 
 struct candidate {
@@ -280,14 +278,10 @@ static struct extent choose_by_policy(const struct frame_table *table, const str
                                       uint64_t wanted_bytes, struct policy policy)
 {
     struct extent piece = {0, 0};
-    for (int any_zone = policy.zone == ZONE_ANY; any_zone <= (policy.zone != ZONE_ONLY); any_zone++) {
-        if (policy.whole_gib && wanted_bytes >= PAGE_1G)
-            piece = choose(table, request, wanted_bytes, PAGE_1G, any_zone);
-        if (piece.start == piece.end)
-            piece = choose(table, request, wanted_bytes, request->grain, any_zone);
-        if (piece.start < piece.end)
-            break;
-    }
+    if (policy.whole_gib && wanted_bytes >= PAGE_1G)
+        piece = choose(table, request, wanted_bytes, PAGE_1G, policy.any_zone);
+    if (piece.start == piece.end)
+        piece = choose(table, request, wanted_bytes, request->grain, policy.any_zone);
     return piece;
 }
 
@@ -340,7 +334,7 @@ enum alloc_status frames_carve(struct frame_table *table, const struct carve_req
 
     enum alloc_status status = ALLOC_E_FRAGMENTED;
     for (size_t i = 0; i < ARRAY_SIZE(policies) && status != ALLOC_OK; i++)
-        if (request->zone != ZONE_UNKNOWN || policies[i].zone == ZONE_ANY)
+        if (request->zone != ZONE_UNKNOWN || policies[i].any_zone)
             status = carve_by_policy(table, request, policies[i], out, max, count);
     return status;
 }

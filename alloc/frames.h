@@ -49,7 +49,7 @@ struct carve_request {
     owner_t owner;
     uint64_t bytes; /* a multiple of grain */
     uint64_t grain; /* FRAME_BYTES, PAGE_2M or PAGE_1G: every extent starts and ends on it */
-    uint16_t zone;  /* preferred zone, or ZONE_UNKNOWN; other zones serve when it has not enough */
+    uint16_t zone;  /* preferred zone, or ZONE_UNKNOWN; all zones serve when it has not enough */
     uint64_t below; /* every extent ends at or below this; UINT64_MAX for no limit */
 };
 
@@ -67,10 +67,10 @@ MUST_USE enum alloc_status frames_init(struct frame_table *table, void *memory, 
 
 /*
  * Carves all of request->bytes or nothing: at most `max` (at least 1) extents into `out`, in the order in
- * which a guest is to see them, few and large. Preferred, in this order: the zone asked for alone; extents
- * that begin on 1 GiB, and but for the last end on it, while a GiB or more is wanted. Owners that may own:
- * OWNER_HYPERVISOR and partitions. Deterministic. O(extents * max). On an error the table is unchanged,
- * *count is 0 and `out` undefined.
+ * which a guest is to see them, few and large. Preferred: memory of the zone asked for alone, wherever it
+ * suffices; then extents that begin on 1 GiB, and but for the last end on it, while a GiB or more is wanted.
+ * Owners that may own: OWNER_HYPERVISOR and partitions. Deterministic. O(extents * max). On an error the
+ * table is unchanged, *count is 0 and `out` undefined.
  */
 MUST_USE enum alloc_status frames_carve(struct frame_table *table, const struct carve_request *request,
                                         struct extent *out, uint32_t max, uint32_t *count);

@@ -30,7 +30,7 @@ struct world {
     uint64_t base; /* of unit 0 */
     struct memmap map;
     struct frame_table table;
-    struct frame_extent memory[MAX_CAPACITY];
+    struct frame_extent *memory; /* of exactly the table's capacity, so that ASan sees an overrun */
     struct unit units[UNITS];
 };
 
@@ -116,6 +116,7 @@ static void assert_table_is_model(const struct world *w)
 static void world_begin(uint64_t seed, uint64_t unit_bytes, uint64_t base)
 {
     struct world *w = &world;
+    free(w->memory);
     *w = (struct world){.random = {seed}, .unit_bytes = unit_bytes, .base = base};
     struct memmap_input inputs[24];
     uint64_t scratch[2 * ARRAY_SIZE(inputs) + 2];
@@ -136,6 +137,7 @@ static void world_begin(uint64_t seed, uint64_t unit_bytes, uint64_t base)
     model_from_map(w);
     uint64_t capacity =
         model_entries(w->units) + (random_one_in(&w->random, 2) ? random_below(&w->random, 12) : 400);
+    w->memory = calloc(capacity, sizeof(w->memory[0]));
     assert_int_equal(frames_init(&w->table, w->memory, capacity * sizeof(w->memory[0]), &w->map), ALLOC_OK);
     assert_table_is_model(w);
 }
@@ -343,7 +345,7 @@ static void step(struct world *w)
     static struct frame_extent before[MAX_CAPACITY];
     static struct unit units_before[UNITS];
     uint32_t count_before = w->table.count;
-    memcpy(before, w->memory, sizeof(before));
+    memcpy(before, w->memory, count_before * sizeof(before[0]));
     memcpy(units_before, w->units, sizeof(units_before));
     switch (random_below(&w->random, 16)) {
     default:
@@ -408,7 +410,7 @@ static void the_same_requests_give_the_same_extents(void **state)
     (void)state;
     static struct frame_extent first[MAX_CAPACITY];
     run(77, FRAME_BYTES, 0, 200);
-    memcpy(first, world.memory, sizeof(first));
+    memcpy(first, world.memory, world.table.count * sizeof(first[0]));
     run(77, FRAME_BYTES, 0, 200);
     assert_memory_equal(first, world.memory, world.table.count * sizeof(first[0]));
 }
@@ -487,6 +489,70 @@ static void pieces_on_a_gib_yield_to_fewer_pieces(void **state)
     assert_int_equal(count, 6);
     for (int i = 0; i < 2; i++)
         assert_true(is_aligned(out[i].start, GIB) && extent_bytes(out[i]) == GIB);
+}
+
+static void the_zone_asked_for_comes_first(void **state)
+{
+    (void)state;
+    /* Zone 0: 1.5 to 3 GiB. Zone 1: 4 to 8 GiB. */
+    static struct memmap map;
+    const struct memmap_input inputs[] = {{3 * GIB / 2, FRAMES_IN(3 * GIB / 2), MEMMAP_FREE},
+                                          {4 * GIB, FRAMES_IN(4 * GIB), MEMMAP_FREE}};
+    static const struct {
+        uint64_t bytes;
+        uint16_t zone;
+        uint32_t max;
+        uint64_t start; /* of the first extent */
+        uint32_t count;
+    } cases[] = {
+        {GIB, 0, 1, 2 * GIB, 1},             /* on a GiB inside the zone */
+        {3 * GIB / 2, 0, 2, 2 * GIB, 2},     /* the same, and the rest beside it */
+        {3 * GIB / 2, 0, 1, 3 * GIB / 2, 1}, /* the zone is worth more than the GiB */
+        {GIB, 1, 1, 4 * GIB, 1},
+        {2 * GIB, 0, 2, 4 * GIB, 1}, /* the zone has not enough */
+        {5 * GIB, 0, 2, 4 * GIB, 2},
+        {GIB, 7, 1, 2 * GIB, 1}, /* no such zone */
+        {GIB, ZONE_UNKNOWN, 1, 2 * GIB, 1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t scratch[8];
+        struct frame_table table;
+        struct extent out[2];
+        uint32_t count;
+        assert_int_equal(memmap_build(&map, inputs, 2, scratch), MEMMAP_OK);
+        assert_int_equal(memmap_set_zone(&map, (struct extent){0, 4 * GIB}, 0), MEMMAP_OK);
+        assert_int_equal(memmap_set_zone(&map, (struct extent){4 * GIB, 8 * GIB}, 1), MEMMAP_OK);
+        assert_int_equal(frames_init(&table, example_memory, sizeof(example_memory), &map), ALLOC_OK);
+        struct carve_request request = {PARTITION, cases[i].bytes, PAGE_2M, cases[i].zone, UINT64_MAX};
+        assert_int_equal(frames_carve(&table, &request, out, cases[i].max, &count), ALLOC_OK);
+        assert_int_equal(out[0].start, cases[i].start);
+        assert_int_equal(count, cases[i].count);
+    }
+}
+
+/* Three extents that differ only in zone; the last split finds the table full when the first two have
+ * changed. */
+static void a_return_that_finds_the_table_full_is_taken_back(void **state)
+{
+    (void)state;
+    struct frame_extent entries[4] = {{0x100000, 0x110000, PARTITION, FRAME_OWNED, 0},
+                                      {0x110000, 0x120000, PARTITION, FRAME_OWNED, 1},
+                                      {0x120000, 0x130000, PARTITION, FRAME_OWNED, 2}};
+    const struct frame_extent before[3] = {entries[0], entries[1], entries[2]};
+    struct frame_table table = {3, 4, entries};
+    const struct extent what = {0x108000, 0x128000};
+    assert_int_equal(frames_return(&table, PARTITION, what), ALLOC_E_TABLE_FULL);
+    assert_int_equal(table.count, 3);
+    assert_memory_equal(entries, before, sizeof(before));
+
+    table.capacity = 3;
+    const struct extent up_to_the_middle = {0x100000, 0x128000};
+    assert_int_equal(frames_return(&table, PARTITION, up_to_the_middle), ALLOC_E_TABLE_FULL);
+    assert_int_equal(table.count, 3);
+    assert_memory_equal(entries, before, sizeof(before));
+    assert_int_equal(frames_return(&table, PARTITION, (struct extent){0x100000, 0x130000}), ALLOC_OK);
+    assert_int_equal(frames_scrubbed(&table, up_to_the_middle), ALLOC_E_TABLE_FULL);
+    assert_int_equal(frames_bytes(&table, FRAME_SCRUB, OWNER_NONE), 0x30000);
 }
 
 static void returned_memory_is_not_carved_before_it_is_scrubbed(void **state)
@@ -589,7 +655,15 @@ static void a_table_needs_its_memory(void **state)
     assert_int_equal(frames_init(&table, NULL, 3 * entry, &map), ALLOC_E_ARGUMENT);
     assert_int_equal(frames_init(&table, (char *)example_memory + 1, 3 * entry, &map), ALLOC_E_ARGUMENT);
     assert_true(frames_table_bytes(&map, 0) >= 3 * entry);
-    assert_true(frames_table_bytes(&map, 32) >= (3 + 32 * 32) * entry);
+    assert_in_range(frames_table_bytes(&map, 32), (3 + 32 * 32) * entry, 16 * FRAME_BYTES);
+    /* 512 entries fill whole frames; the one that the first MiB splits off needs another. */
+    map.count = 512;
+    assert_true(frames_table_bytes(&map, 0) >= 513 * entry);
+    map.count = 1;
+    map.ranges[0].end = MIB;
+    assert_int_equal(frames_init(&table, example_memory, 0, &map), ALLOC_E_TABLE_FULL);
+    map.count = 2;
+    map.ranges[0].end = 2 * MIB;
     map.ranges[1].start = MIB; /* no longer as memmap_build makes it */
     assert_int_equal(frames_init(&table, example_memory, 4 * entry, &map), ALLOC_E_ARGUMENT);
 }
@@ -629,6 +703,8 @@ int main(void)
         cmocka_unit_test(the_same_requests_give_the_same_extents),
         cmocka_unit_test(large_requests_begin_on_a_gib),
         cmocka_unit_test(pieces_on_a_gib_yield_to_fewer_pieces),
+        cmocka_unit_test(the_zone_asked_for_comes_first),
+        cmocka_unit_test(a_return_that_finds_the_table_full_is_taken_back),
         cmocka_unit_test(returned_memory_is_not_carved_before_it_is_scrubbed),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(the_first_mib_stays_with_the_firmware),
