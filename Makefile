@@ -20,13 +20,14 @@ STD  := -std=gnu17 -I.
 # Pure: no privileged instruction, no firmware. Compiled into the hypervisor, the host tests and, where the second
 # list says so, the EFI application.
 PURE := $(wildcard alloc/*.c) \
-        hv/expectation.c hv/fault.c hv/fmt.c hv/json.c hv/plan.c hv/image.c hv/vmx_caps.c
+        hv/budget.c hv/expectation.c hv/fault.c hv/fmt.c hv/json.c hv/plan.c hv/plan_table.c hv/image.c hv/vmx_caps.c
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
-PURE += hv/capsule.c hv/events.c hv/ring.c
+PURE += hv/capsule.c hv/events.c hv/report.c hv/ring.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
-BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c
+BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c \
+             boot/acpi_parse.c boot/efi_map.c boot/hv_elf.c boot/topology.c
 
 BOOT := $(filter-out $(BOOT_PURE),$(wildcard boot/*.c boot/*.S))
 HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S))

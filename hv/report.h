@@ -72,7 +72,8 @@ struct partition_account {
     struct exit_count exits[EXIT_REASON_LIMIT];
 };
 
-/* A whole region's account: what the report, the fault events and the closing table show. Nothing is owned. */
+/* A whole region's account: what the report, the fault events and the closing table show. Nothing is owned.
+ */
 struct region_view {
     const struct config *config;
     const struct plan *plan; /* partition i is partition i of config */
