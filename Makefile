@@ -53,6 +53,7 @@ include tools/make/hv.mk
 include tools/make/boot.mk
 include tools/make/guest.mk
 include tools/make/host.mk
+include tools/make/check.mk
 include tools/make/run.mk
 
 .PHONY: clean

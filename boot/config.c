@@ -388,6 +388,13 @@ static const char *path_problem(const char *path)
     }
 }
 
+/* File names on a FAT file system have no case. */
+static bool ends_in_bin(const char *path, size_t bytes)
+{
+    return bytes >= 4 && path[bytes - 4] == '.' && lower(path[bytes - 3]) == 'b' &&
+           lower(path[bytes - 2]) == 'i' && lower(path[bytes - 1]) == 'n';
+}
+
 /* A path under \freehold\: slashes turned, the leading one dropped. */
 static bool set_path(struct parser *parser, struct source_pos pos, const char *text)
 {
@@ -398,6 +405,7 @@ static bool set_path(struct parser *parser, struct source_pos pos, const char *t
     for (; text[i] != '\0'; i++)
         path[i] = text[i] == '/' ? '\\' : text[i];
     path[i] = '\0';
+    parser->partition->image_flat = ends_in_bin(path, i);
     const char *problem = path_problem(path);
     if (problem == NULL)
         return true;

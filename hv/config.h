@@ -52,6 +52,7 @@ struct partition_config {
     char image[CONFIG_IMAGE_BYTES]; /* a path under \freehold\, with backslashes; or the bare NAME of
                                        builtin:NAME */
     bool image_builtin;
+    bool image_flat; /* a flat binary: a path that ends in ".bin", in whatever case */
     char cmdline[CONFIG_CMDLINE_BYTES];
     enum on_fault on_fault;
     uint32_t restart_limit; /* restarts allowed; then it stops */
