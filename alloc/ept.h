@@ -5,15 +5,7 @@
 #ifndef FREEHOLD_ALLOC_EPT_H
 #define FREEHOLD_ALLOC_EPT_H
 
-#include "alloc/addr.h"
-
-/* Where tables come from and how they are reached. Frames are zeroed by the source. */
-struct frame_source {
-    bool (*take)(void *context, hpa_t *frame);  /* false: none left */
-    void (*give)(void *context, hpa_t frame);   /* a frame taken before; may be NULL when never given back */
-    void *(*reach)(void *context, hpa_t frame); /* a pointer to the 4 KiB of a frame taken before */
-    void *context;
-};
+#include "alloc/radix.h"
 
 #define EPT_READ    1u
 #define EPT_WRITE   2u
@@ -23,12 +15,12 @@ struct frame_source {
 enum ept_memory_type { EPT_UC = 0, EPT_WC = 1, EPT_WT = 4, EPT_WP = 5, EPT_WB = 6 };
 
 enum ept_status {
-    EPT_OK,
-    EPT_E_ARGUMENT, /* misaligned, empty, beyond 48 (guest) or 52 bits (host), permissions or type that the
-                       processor would call a misconfiguration */
-    EPT_E_MAPPED,   /* some of it is mapped already */
-    EPT_E_NO_FRAME, /* the source ran dry */
-    EPT_E_UNMAPPED, /* some of it is not mapped */
+    EPT_OK = RADIX_OK,
+    EPT_E_ARGUMENT = RADIX_E_ARGUMENT, /* misaligned, empty, beyond 48 (guest) or 52 bits (host), permissions
+                       or type that the processor would call a misconfiguration */
+    EPT_E_MAPPED = RADIX_E_MAPPED,     /* some of it is mapped already */
+    EPT_E_NO_FRAME = RADIX_E_NO_FRAME, /* the source ran dry */
+    EPT_E_UNMAPPED = RADIX_E_UNMAPPED, /* some of it is not mapped */
 };
 
 struct ept {
