@@ -25,6 +25,7 @@ PURE := $(wildcard alloc/*.c) \
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
 PURE += hv/capsule.c hv/events.c hv/report.c hv/ring.c
+PURE += hv/entry_check.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c \
              boot/acpi_parse.c boot/efi_map.c boot/hv_elf.c boot/topology.c
