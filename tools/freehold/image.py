@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 
+from . import gpt
 from .common import ToolError, find_program
 
-SECTOR_BYTES = 512
+SECTOR_BYTES = gpt.SECTOR_BYTES
 MIB = 1024 * 1024
 PARTITION_START_SECTOR = 2048  # 1 MiB: every disk's erase block and RAID stripe divides it
 GPT_TAIL_BYTES = MIB  # room for the backup table
@@ -59,6 +60,9 @@ def collect(loader, config, adds):
         if target.casefold() in seen:
             raise ToolError(f"both '{seen[target.casefold()]}' and '{host}' would become {target} on the image")
         seen[target.casefold()] = host
+    for directory in directories(files):
+        if directory.casefold() in seen:
+            raise ToolError(f"{directory} would be both a file and a directory on the image")
     return files
 
 
@@ -114,10 +118,8 @@ def make_image(path, loader, config=None, adds=()):
     try:
         with open(partial, "wb") as image:
             image.truncate(total)
-        last = PARTITION_START_SECTOR + sectors - 1
-        run_quietly([find_program("sgdisk", "gdisk"), "--clear", f"--new=1:{PARTITION_START_SECTOR}:{last}",
-                     "--typecode=1:ef00", "--change-name=1:EFI system", f"--partition-guid=1:{PARTITION_GUID}",
-                     f"--disk-guid={DISK_GUID}", partial], environment)
+            gpt.write(image, total // SECTOR_BYTES, PARTITION_START_SECTOR, PARTITION_START_SECTOR + sectors - 1,
+                      DISK_GUID, PARTITION_GUID, "EFI system")
         fill(partial, files, sectors, environment)
         os.replace(partial, path)
     finally:

@@ -164,7 +164,7 @@ class Session:
                 shutil.copyfile(self.request.image, image)
             else:
                 make_image(image, self.request.loader, self.request.config, self.request.adds)
-            self._attempts(scratch, image, events, started)
+            self._attempts(scratch, image, events)
             status, why = self.ended or judge(self.reader)
             if status == STATUS_FAILED:
                 complaint = self.emulator.complaint(scratch, self.display_output.decode("utf-8", "replace"))
@@ -181,10 +181,10 @@ class Session:
             else:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def _attempts(self, scratch, image, events, started):
+    def _attempts(self, scratch, image, events):
         for attempt in range(ATTEMPTS):
             self.reader = EventReader(events)
-            self._one(scratch, image, started)
+            self._one(scratch, image)
             if self.ended or self.serial or self.reader.events:
                 return
             again = self.emulator.retry(scratch, self.display_output.decode("utf-8", "replace"))
@@ -194,7 +194,7 @@ class Session:
             self.display_output.clear()
             time.sleep(0.2 * attempt)
 
-    def _one(self, scratch, image, started):
+    def _one(self, scratch, image):
         com2 = os.path.join(scratch, "com2")
         com1_file = os.path.join(scratch, "com1")
         terminals = Terminals(self.request.interactive)
@@ -210,7 +210,7 @@ class Session:
                 env=dict(os.environ, TERM=os.environ.get("TERM", "linux") if own else "linux"),
                 start_new_session=not own, preexec_fn=die_with_parent)
             with raw_input(self.request.interactive and not own) as keyboard:
-                self._watch(terminals, tails, keyboard, started)
+                self._watch(terminals, tails, keyboard, time.monotonic())
         except OSError as error:
             raise ToolError(f"{self.emulator.program} cannot be started: {error.strerror}") from error
         finally:
