@@ -1,4 +1,7 @@
 # Freehold's own guests: guest/NAME.c (or the directory guest/NAME/) linked with guest/lib/ at 1 MiB.
+# Address 0 is RAM to a guest: the compiler must not take it for a mistake.
+GUEST_FLAGS += -fno-delete-null-pointer-checks
+
 GUEST_LIB := $(wildcard guest/lib/*.c guest/lib/*.S)
 GUEST_LIB_OBJS := $(patsubst %,$(B)/guest-obj/%.o,$(GUEST_LIB))
 guest_sources = $(wildcard guest/$(1).c guest/$(1)/*.c guest/$(1)/*.S)
