@@ -20,7 +20,7 @@ STD  := -std=gnu17 -I.
 # Pure: no privileged instruction, no firmware. Compiled into the hypervisor, the host tests and, where the second
 # list says so, the EFI application.
 PURE := $(wildcard alloc/*.c) \
-        hv/budget.c hv/expectation.c hv/fault.c hv/fmt.c hv/json.c hv/plan.c hv/plan_table.c hv/image.c hv/vmx_caps.c
+        hv/budget.c hv/expectation.c hv/fault.c hv/fmt.c hv/json.c hv/paging.c hv/plan.c hv/plan_table.c hv/image.c hv/vmx_caps.c
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
