@@ -12,6 +12,8 @@ import sys
 import time
 from dataclasses import dataclass
 
+import validate_events
+
 from .common import BUILD, ROOT, ToolError
 
 SCENARIOS = os.path.join(ROOT, "tools", "scenarios")
@@ -94,6 +96,8 @@ def load(directory):
     for wanted in expect["events"]:
         if not isinstance(wanted, dict) or "type" not in wanted or not isinstance(wanted.get("count", 1), int):
             raise ToolError(f"{where}: an entry of 'events' needs 'type', and a whole number as 'count'")
+    if expect["cpu_model"] and expect["emulator"] == "auto":
+        raise ToolError(f"{where}: models are named differently in each emulator; say which 'emulator'")
     if expect["refused"] and expect["status"] not in (2, 3):
         raise ToolError(f"{where}: what is refused ends with status 2 or 3")
     if expect["status"] in (0, 1) and not (expect["partitions"] or expect["events"] or expect["serial_has"]):
@@ -245,6 +249,14 @@ def check(scenario, status, serial, events):
     yield from check_witness(expect, events)
 
 
+def check_schema(path):
+    """What docs/events.schema.json says against the events; at most a few complaints."""
+    with open(validate_events.DEFAULT_SCHEMA, encoding="utf-8") as text:
+        validator = validate_events.Validator(json.load(text))
+    complaints, _ = validate_events.check_file(path, validator, partial=False)
+    return complaints[:5]
+
+
 def read_events(path):
     with open(path, encoding="utf-8") as text:
         return [json.loads(line) for line in text if line.strip()]
@@ -270,7 +282,8 @@ def run(scenario, echo=None):
     seconds = time.monotonic() - started
     with open(os.path.join(results, "serial.log"), encoding="utf-8", errors="replace") as text:
         serial = text.read()
-    wrong = list(check(scenario, status, serial, read_events(os.path.join(results, "events.jsonl"))))
+    events = os.path.join(results, "events.jsonl")
+    wrong = list(check(scenario, status, serial, read_events(events))) + check_schema(events)
     if "malformed event" in said:
         wrong.append("an event was malformed")
     details = "\n".join(wrong + ["", said.strip(), f"(see {os.path.relpath(results, ROOT)}/)"])
