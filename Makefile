@@ -24,14 +24,14 @@ PURE := $(wildcard alloc/*.c) \
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
-PURE += hv/bus.c hv/capsule.c hv/events.c hv/report.c hv/ring.c hv/uart.c
+PURE += hv/bus.c hv/capsule.c hv/command.c hv/events.c hv/line.c hv/report.c hv/ring.c hv/uart.c
 PURE += hv/entry_check.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c \
              boot/acpi_parse.c boot/efi_map.c boot/hv_elf.c boot/topology.c
 
 BOOT := $(filter-out $(BOOT_PURE),$(wildcard boot/*.c boot/*.S))
-HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S))
+HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S hv/vmx/*.c hv/vmx/*.S))
 
 # Freehold's own guests: the list lives in hv/builtins.h.
 GUESTS := $(patsubst X(%),%,$(shell grep -oE 'X\([a-z]+\)' hv/builtins.h))
