@@ -57,7 +57,7 @@ static void test_errors(void **state)
         {"Help", "there is no command \"Help\": try help"},
         {"hel", "there is no command \"hel\": try help"},
         {"helpp", "there is no command \"helpp\": try help"},
-        {"\x1b[2J\xff", "there is no command \"?[2J?\": try help"},
+        {"\x1b[2J\xff\x7f", "there is no command \"?[2J??\": try help"},
         {"stop 01234567890123456789012345678901",
          "stop: no partition has a name as long as \"0123456789012345678901234567890...\""},
     };

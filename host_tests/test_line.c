@@ -67,6 +67,7 @@ static void test_lines(void **state)
         {"a\r\nb\r\n", "[n] a\n[n] b\n"},
         {"a\r\r\nb\n\rc\n", "[n] a\n[n]\n[n] b\n[n] c\n"},
         {"10%\r20%\r\n", "[n] 10%\n[n] 20%\n"},
+        {"a\rb\nc\n", "[n] a\n[n] b\n[n] c\n"},
         {"\n\r\n\n", "[n]\n[n]\n[n]\n"},
         {"no end", "[n] no end\n"},
         {"x\n[other] forged\n", "[n] x\n[n] [other] forged\n"},
@@ -103,8 +104,9 @@ static void test_long_lines_are_broken(void **state)
     bytes[2 * LINE_TEXT_BYTES] = '\n';
     char whole[LINE_TEXT_BYTES + 1] = {0};
     memset(whole, 'w', LINE_TEXT_BYTES);
-    snprintf(expect, sizeof(expect), "[n] %s\n[n]+ %s\n", whole, whole);
-    assert_shows(bytes, 2 * LINE_TEXT_BYTES + 1, expect);
+    bytes[2 * LINE_TEXT_BYTES + 1] = 'x';
+    snprintf(expect, sizeof(expect), "[n] %s\n[n]+ %s\n[n] x\n", whole, whole);
+    assert_shows(bytes, 2 * LINE_TEXT_BYTES + 2, expect);
     /* Exactly full is not broken, and an escaped byte stays in one piece. */
     bytes[LINE_TEXT_BYTES] = '\n';
     snprintf(expect, sizeof(expect), "[n] %s\n", whole);
