@@ -12,10 +12,6 @@
 /* More processors than these are counted, not described: the machine is refused anyway. */
 #define MAX_FIRMWARE_CORES (2 * MACHINE_MAX_CORES)
 
-/* What CPUID leaf 0BH calls its levels, in ECX[15:8]. */
-enum { LEVEL_INVALID = 0, LEVEL_THREAD = 1, LEVEL_LIMIT = 8 };
-#define TOPOLOGY_SHIFT_MASK 0x1Fu
-
 struct found_cores {
     uint32_t count;
     struct firmware_core cores[MAX_FIRMWARE_CORES];
@@ -94,9 +90,6 @@ static bool find_by_mp_services(struct boot *boot, struct mp_services *mp, struc
             continue;
         struct firmware_core core = {
             .apic_id = (uint32_t)processor.id,
-            .package = processor.package,
-            .core = processor.core,
-            .thread = processor.thread,
             .boot = (processor.status & MP_STATUS_BOOT_PROCESSOR) != 0,
         };
         found->cores[found->count++] = core;
@@ -106,21 +99,11 @@ static bool find_by_mp_services(struct boot *boot, struct mp_services *mp, struc
     return true;
 }
 
-/* The bits of an APIC id that number threads, and those that number anything inside a package. */
-static void read_topology_bits(uint32_t *thread_bits, uint32_t *package_bits)
+static struct topology_leaf read_cpuid(void *context, uint32_t leaf, uint32_t subleaf)
 {
-    *thread_bits = *package_bits = 0;
-    if (cpu_cpuid(CPUID_LEAF_MAX_BASIC, 0).eax < CPUID_LEAF_TOPOLOGY)
-        return;
-    for (uint32_t i = 0; i < LEVEL_LIMIT; i++) {
-        struct cpu_leaf leaf = cpu_cpuid(CPUID_LEAF_TOPOLOGY, i);
-        uint32_t level = leaf.ecx >> 8 & 0xFF;
-        if (level == LEVEL_INVALID)
-            return;
-        if (level == LEVEL_THREAD)
-            *thread_bits = leaf.eax & TOPOLOGY_SHIFT_MASK;
-        *package_bits = leaf.eax & TOPOLOGY_SHIFT_MASK;
-    }
+    (void)context;
+    struct cpu_leaf r = cpu_cpuid(leaf, subleaf);
+    return (struct topology_leaf){r.eax, r.ebx, r.ecx, r.edx};
 }
 
 static uint32_t own_apic_id(void)
@@ -137,18 +120,17 @@ static uint32_t own_apic_id(void)
  */
 static void find_by_madt(const struct boot *boot, struct found_cores *found)
 {
-    uint32_t thread_bits, package_bits, own = own_apic_id();
-    read_topology_bits(&thread_bits, &package_bits);
+    uint32_t own = own_apic_id();
     if (boot->acpi == NULL || !boot->acpi->has_madt) {
-        found->cores[0] = topology_from_apic_id(own, thread_bits, package_bits);
+        found->cores[0] = (struct firmware_core){.apic_id = own, .boot = true};
         found->count = 1;
-    } else {
-        for (uint32_t i = 0; i < boot->acpi->core_count && i < MACHINE_MAX_CORES; i++)
-            found->cores[i] = topology_from_apic_id(boot->acpi->apic_ids[i], thread_bits, package_bits);
-        found->count = boot->acpi->core_count;
+        return;
     }
-    for (uint32_t i = 0; i < found->count && i < MACHINE_MAX_CORES; i++)
-        found->cores[i].boot = found->cores[i].apic_id == own;
+    found->count = boot->acpi->core_count;
+    for (uint32_t i = 0; i < found->count && i < MACHINE_MAX_CORES; i++) {
+        uint32_t id = boot->acpi->apic_ids[i];
+        found->cores[i] = (struct firmware_core){.apic_id = id, .boot = id == own};
+    }
 }
 
 bool find_cores(struct boot *boot)
@@ -165,8 +147,9 @@ bool find_cores(struct boot *boot)
         return false;
 
     struct machine *machine = &boot->handoff->machine;
+    struct topology_bits bits = topology_read_bits(read_cpuid, NULL);
     char why[MESSAGE_BYTES / 2];
-    if (!topology_build(machine, found->cores, found->count, boot->acpi, why, sizeof(why)))
+    if (!topology_build(machine, found->cores, found->count, bits, boot->acpi, why, sizeof(why)))
         return boot_refuse(boot, REFUSED_CORES, EFI_UNSUPPORTED, "%s", why);
     say("%s, %u core%s in %u package%s, TSC %llu MHz\n", machine->cpu_name, machine->core_count,
         machine->core_count == 1 ? "" : "s", machine->package_count, machine->package_count == 1 ? "" : "s",
