@@ -15,7 +15,7 @@ static struct command command;
 static bool parse(const char *text)
 {
     memset(&command, 0x5A, sizeof(command));
-    return command_parse(text, strlen(text), &command);
+    return command_parse(text, &command);
 }
 
 static void test_commands(void **state)
@@ -41,7 +41,7 @@ static void test_commands(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         assert_true(parse(rows[i].text));
         assert_int_equal(command.kind, rows[i].kind);
-        assert_string_equal(command.name, rows[i].name);
+        assert_string_equal(command.argument, rows[i].name);
     }
 }
 
@@ -68,63 +68,68 @@ static void test_errors(void **state)
     }
 }
 
-static void test_bytes_behind_the_length_do_not_count(void **state)
+static uint32_t help_lines;
+
+static void check_help(void *context, const char *text)
 {
-    (void)state;
-    static const char text[] = {'h', 'e', 'l', 'p'};
-    assert_true(command_parse(text, 4, &command));
-    assert_false(command_parse(text, 3, &command));
-    assert_false(command_parse("help\0x", 6, &command)); /* NUL is no blank */
+    assert_ptr_equal(context, &help_lines);
+    char usage[13] = "";
+    memcpy(usage, text + 2, 12);
+    assert_true(parse(usage));
+    assert_int_equal(command.kind, COMMAND_HELP + help_lines);
+    assert_true(strlen(text) > 16 && strlen(text) < 79);
+    help_lines++;
 }
 
 static void test_every_command_has_help(void **state)
 {
     (void)state;
-    const char *usage;
-    const char *meaning;
-    uint32_t count = 0;
-    for (; command_help(count, &usage, &meaning); count++) {
-        assert_true(parse(usage));
-        assert_int_equal(command.kind, COMMAND_NONE + 1 + count);
-        assert_true(strlen(meaning) > 0);
+    help_lines = 0;
+    command_help(check_help, &help_lines);
+    assert_int_equal(help_lines, COMMAND_SHUTDOWN);
+}
+
+/* Types all of text; the last line that came out of it, or NULL. */
+static const char *type_text(struct command_line *line, const char *text, char *echo)
+{
+    const char *result = NULL;
+    echo[0] = '\0';
+    for (; *text != '\0'; text++) {
+        const char *done = command_line_add(line, *text);
+        result = done != NULL ? done : result;
+        strcat(echo, line->echo);
     }
-    assert_int_equal(count, COMMAND_KIND_COUNT - 1);
-    assert_false(command_help(UINT32_MAX, &usage, &meaning));
+    return result;
 }
 
 static void test_typing(void **state)
 {
     (void)state;
-    struct command_input input = {0};
-    assert_int_equal(command_input_key(&input, 'a'), COMMAND_KEY_TYPED);
-    assert_int_equal(command_input_key(&input, 'b'), COMMAND_KEY_TYPED);
-    assert_int_equal(command_input_key(&input, 0x7F), COMMAND_KEY_ERASED);
-    assert_int_equal(command_input_key(&input, 0x08), COMMAND_KEY_ERASED);
-    assert_int_equal(command_input_key(&input, 0x08), COMMAND_KEY_IGNORED);
-    assert_int_equal(command_input_key(&input, 0x1B), COMMAND_KEY_IGNORED);
-    assert_int_equal(command_input_key(&input, 0xC3), COMMAND_KEY_IGNORED);
-    assert_int_equal(command_input_key(&input, 'c'), COMMAND_KEY_TYPED);
-    assert_string_equal(input.text, "c");
-    assert_int_equal(command_input_key(&input, '\r'), COMMAND_KEY_FINISHED);
-    assert_string_equal(input.text, "c");
-    command_input_clear(&input);
-    assert_int_equal(command_input_key(&input, '\n'), COMMAND_KEY_IGNORED); /* of CR LF */
-    assert_int_equal(command_input_key(&input, '\n'), COMMAND_KEY_FINISHED);
-    assert_int_equal(command_input_key(&input, 'd'), COMMAND_KEY_TYPED);
-    assert_int_equal(command_input_key(&input, 0x15), COMMAND_KEY_DROPPED);
-    assert_int_equal(input.length, 0);
-    assert_int_equal(command_input_key(&input, 0x03), COMMAND_KEY_DROPPED);
+    struct command_line line = {0};
+    char echo[200];
+    assert_null(type_text(&line, "ab\x7f\x08\x08\x1b\xc3help", echo));
+    assert_string_equal(echo, "ab\b \b\b \bhelp");
+    assert_string_equal(type_text(&line, "\r", echo), "help");
+    assert_string_equal(echo, "\r\n");
+    assert_null(type_text(&line, "\n", echo)); /* of CR LF */
+    assert_string_equal(echo, "");
+    assert_string_equal(type_text(&line, "\n", echo), "");
+    assert_string_equal(type_text(&line, "x\ny\n", echo), "y");
+    assert_string_equal(type_text(&line, "one\x15two\x03three\r\n", echo), "three");
+    assert_string_equal(echo, "one\r\ntwo\r\nthree\r\n");
+    assert_null(type_text(&line, "\x08", echo)); /* what was handed out cannot be erased any more */
+    assert_string_equal(echo, "");
 }
 
 static void test_a_full_line_takes_no_more(void **state)
 {
     (void)state;
-    struct command_input input = {0};
-    for (int i = 0; i < COMMAND_LINE_BYTES - 1; i++)
-        assert_int_equal(command_input_key(&input, 'x'), COMMAND_KEY_TYPED);
-    assert_int_equal(command_input_key(&input, 'x'), COMMAND_KEY_IGNORED);
-    assert_int_equal(strlen(input.text), COMMAND_LINE_BYTES - 1);
-    assert_int_equal(command_input_key(&input, '\r'), COMMAND_KEY_FINISHED);
+    struct command_line line = {0};
+    for (int i = 0; i < 3 * COMMAND_LINE_BYTES; i++) {
+        assert_null(command_line_add(&line, 'x'));
+        assert_string_equal(line.echo, i < COMMAND_LINE_BYTES - 1 ? "x" : "");
+    }
+    assert_int_equal(strlen(command_line_add(&line, '\r')), COMMAND_LINE_BYTES - 1);
 }
 
 static void test_random(void **state)
@@ -140,7 +145,7 @@ static void test_random(void **state)
         bool good = parse(text);
         assert_int_equal(good, command.error[0] == '\0');
         assert_true(strlen(command.error) < sizeof(command.error) &&
-                    strlen(command.name) < sizeof(command.name));
+                    strlen(command.argument) < sizeof(command.argument));
         for (size_t i = 0; command.error[i] != '\0'; i++)
             assert_true(command.error[i] >= ' ' && command.error[i] <= '~');
     }
@@ -151,7 +156,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bytes_behind_the_length_do_not_count),
         cmocka_unit_test(test_every_command_has_help),
         cmocka_unit_test(test_typing),
         cmocka_unit_test(test_a_full_line_takes_no_more),

@@ -30,7 +30,7 @@ static void emit(void *context, const char *text)
     shown_lines++;
 }
 
-static struct line line;
+static struct line_buffer line;
 
 static void start(void)
 {
@@ -43,13 +43,13 @@ static void start(void)
 static void assert_shows(const char *bytes, size_t length, const char *expect)
 {
     start();
-    line_feed(&line, bytes, length, emit, shown);
+    line_add(&line, bytes, length, emit, shown);
     line_flush(&line, emit, shown);
     assert_string_equal(shown, expect);
     /* Byte by byte it comes out the same. */
     start();
     for (size_t i = 0; i < length; i++)
-        line_feed(&line, bytes + i, 1, emit, shown);
+        line_add(&line, bytes + i, 1, emit, shown);
     line_flush(&line, emit, shown);
     assert_string_equal(shown, expect);
 }
@@ -123,7 +123,7 @@ static void test_flush(void **state)
     start();
     line_flush(&line, emit, shown);
     assert_int_equal(shown_lines, 0);
-    line_feed(&line, "login: ", 7, emit, shown);
+    line_add(&line, "login: ", 7, emit, shown);
     assert_int_equal(shown_lines, 0);
     line_flush(&line, emit, shown);
     assert_string_equal(shown, "[n] login: \n");
@@ -137,12 +137,12 @@ static void test_hostile_names(void **state)
     start();
     line_init(&line, "a\x1b[2J\xff");
     strcpy(prefix, "[a?[2J?]");
-    line_feed(&line, "x\n", 2, emit, shown);
+    line_add(&line, "x\n", 2, emit, shown);
     assert_string_equal(shown, "[a?[2J?] x\n");
     start();
     line_init(&line, "0123456789012345678901234567890123456789");
     strcpy(prefix, "[012345678901234567890123456789");
-    line_feed(&line, "x\n", 2, emit, shown);
+    line_add(&line, "x\n", 2, emit, shown);
     assert_string_equal(shown, "[0123456789012345678901234567890] x\n");
 }
 
@@ -158,7 +158,7 @@ static void test_random_bytes(void **state)
         for (size_t i = 0; i < length; i++)
             bytes[i] = rand_r(&seed) % 3 == 0 ? (uint8_t)rand_r(&seed)
                                               : nasty[(size_t)rand_r(&seed) % sizeof(nasty)];
-        line_feed(&line, bytes, length, emit, shown);
+        line_add(&line, bytes, length, emit, shown);
         line_flush(&line, emit, shown);
         assert_int_equal(line.length, 0);
     }

@@ -92,6 +92,8 @@ static void test_payload_limit(void **state)
     assert_false(ring_push(&ring, 1, payload, RING_MAX_PAYLOAD + 1));
     assert_false(ring_has_room(&ring, UINT32_MAX));
     assert_false(ring_push(&ring, 1, payload, UINT32_MAX));
+    assert_true(ring_has_room(&ring, 8184)); /* a reserve may be asked for */
+    assert_false(ring_has_room(&ring, 8185));
     assert_int_equal(ring_dropped(&ring), 2);
     assert_true(ring_push(&ring, 1, payload, RING_MAX_PAYLOAD));
 }

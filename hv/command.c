@@ -8,7 +8,7 @@ static const struct {
     const char *usage;
     const char *meaning;
     enum command_kind kind;
-    bool takes_name;
+    bool takes_argument;
 } commands[] = {
     {"help", "help", "this list", COMMAND_HELP, false},
     {"status", "status", "state, progress and time of every partition", COMMAND_STATUS, false},
@@ -18,18 +18,17 @@ static const struct {
     {"shutdown", "shutdown", "stop all partitions, print the report, power off", COMMAND_SHUTDOWN, false},
 };
 
-bool command_help(uint32_t index, const char **usage, const char **meaning)
+void command_help(void (*line)(void *context, const char *text), void *context)
 {
-    if (index >= ARRAY_SIZE(commands))
-        return false;
-    *usage = commands[index].usage;
-    *meaning = commands[index].meaning;
-    return true;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        char text[80];
+        fmt_snprintf(text, sizeof(text), "  %-12s %s", commands[i].usage, commands[i].meaning);
+        line(context, text);
+    }
 }
 
 /* ---------------------------------------------------------------- parsing */
 
-/* Splits the next word off text; an empty one at the end. Blanks are spaces and tabs. */
 struct word {
     const char *text;
     size_t length;
@@ -40,17 +39,15 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static struct word next_word(const char **text, size_t *length)
+/* Takes the next word off *text; an empty one at the end. */
+static struct word next_word(const char **text)
 {
-    while (*length > 0 && blank(**text)) {
+    while (blank(**text))
         (*text)++;
-        (*length)--;
-    }
     struct word word = {*text, 0};
-    while (word.length < *length && !blank(word.text[word.length]))
-        word.length++;
-    *text += word.length;
-    *length -= word.length;
+    while (**text != '\0' && !blank(**text))
+        (*text)++;
+    word.length = (size_t)(*text - word.text);
     return word;
 }
 
@@ -73,20 +70,20 @@ static struct shown shown(struct word word)
     return out;
 }
 
-static bool take_name(struct command *command, struct word name)
+static bool take_argument(struct command *command, struct word name)
 {
     if (name.length == 0) {
         fmt_copy(command->error, sizeof(command->error),
                  "stop: the name of a partition is missing: stop NAME");
         return false;
     }
-    if (name.length >= sizeof(command->name)) {
+    if (name.length >= sizeof(command->argument)) {
         fmt_snprintf(command->error, sizeof(command->error),
                      "stop: no partition has a name as long as \"%s...\"", shown(name).text);
         return false;
     }
-    __builtin_memcpy(command->name, name.text, name.length);
-    command->name[name.length] = '\0';
+    __builtin_memcpy(command->argument, name.text, name.length);
+    command->argument[name.length] = '\0';
     return true;
 }
 
@@ -97,10 +94,10 @@ static bool refuse_unknown(struct command *command, struct word word)
     return false;
 }
 
-bool command_parse(const char *text, size_t length, struct command *command)
+bool command_parse(const char *text, struct command *command)
 {
     *command = (struct command){.kind = COMMAND_NONE};
-    struct word word = next_word(&text, &length);
+    struct word word = next_word(&text);
     if (word.length == 0)
         return true;
     size_t i = 0;
@@ -108,9 +105,9 @@ bool command_parse(const char *text, size_t length, struct command *command)
         i++;
     if (i == ARRAY_SIZE(commands))
         return refuse_unknown(command, word);
-    if (commands[i].takes_name && !take_name(command, next_word(&text, &length)))
+    if (commands[i].takes_argument && !take_argument(command, next_word(&text)))
         return false;
-    struct word rest = next_word(&text, &length);
+    struct word rest = next_word(&text);
     if (rest.length > 0) {
         fmt_snprintf(command->error, sizeof(command->error), "%s: \"%s\" is too much: the command is %s",
                      commands[i].word, shown(rest).text, commands[i].usage);
@@ -127,46 +124,60 @@ bool command_parse(const char *text, size_t length, struct command *command)
 #define KEY_CTRL_U    0x15
 #define KEY_DELETE    0x7F
 
-void command_input_clear(struct command_input *input)
+static void clear(struct command_line *line)
 {
-    input->length = 0;
-    input->text[0] = '\0';
+    line->length = 0;
+    line->text[0] = '\0';
 }
 
-static enum command_key type(struct command_input *input, uint8_t byte)
+static void echo(struct command_line *line, const char *text)
 {
-    if (byte < ' ' || byte > '~' || input->length + 1 == sizeof(input->text))
-        return COMMAND_KEY_IGNORED;
-    input->text[input->length++] = (char)byte;
-    input->text[input->length] = '\0';
-    return COMMAND_KEY_TYPED;
+    fmt_copy(line->echo, sizeof(line->echo), text);
 }
 
-static enum command_key erase(struct command_input *input)
+static void type(struct command_line *line, char byte)
 {
-    if (input->length == 0)
-        return COMMAND_KEY_IGNORED;
-    input->text[--input->length] = '\0';
-    return COMMAND_KEY_ERASED;
+    if (byte < ' ' || byte > '~' || line->length + 1 == sizeof(line->text))
+        return;
+    line->text[line->length++] = byte;
+    line->text[line->length] = '\0';
+    echo(line, (const char[]){byte, '\0'});
 }
 
-enum command_key command_input_key(struct command_input *input, uint8_t byte)
+static void erase(struct command_line *line)
 {
-    bool after_return = input->return_seen;
-    input->return_seen = byte == '\r';
-    switch (byte) {
-    case '\n':
-        return after_return ? COMMAND_KEY_IGNORED : COMMAND_KEY_FINISHED;
-    case '\r':
-        return COMMAND_KEY_FINISHED;
-    case KEY_BACKSPACE:
-    case KEY_DELETE:
-        return erase(input);
-    case KEY_CTRL_C:
-    case KEY_CTRL_U:
-        command_input_clear(input);
-        return COMMAND_KEY_DROPPED;
-    default:
-        return type(input, byte);
+    if (line->length == 0)
+        return;
+    line->text[--line->length] = '\0';
+    echo(line, "\b \b");
+}
+
+static const char *finish(struct command_line *line)
+{
+    line->finished = true;
+    echo(line, "\r\n");
+    return line->text;
+}
+
+const char *command_line_add(struct command_line *line, char byte)
+{
+    bool after_return = line->return_seen;
+    line->return_seen = byte == '\r';
+    line->echo[0] = '\0';
+    if (byte == '\n' && after_return)
+        return NULL; /* the second half of CR LF */
+    if (line->finished)
+        clear(line);
+    line->finished = false;
+    if (byte == '\r' || byte == '\n')
+        return finish(line);
+    if (byte == KEY_CTRL_C || byte == KEY_CTRL_U) {
+        clear(line);
+        echo(line, "\r\n");
+    } else if (byte == KEY_BACKSPACE || byte == KEY_DELETE) {
+        erase(line);
+    } else {
+        type(line, byte);
     }
+    return NULL;
 }

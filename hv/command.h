@@ -15,42 +15,36 @@ enum command_kind {
     COMMAND_STATUS,
     COMMAND_AUDIT,
     COMMAND_REPORT,
-    COMMAND_STOP, /* name */
+    COMMAND_STOP, /* argument: a partition */
     COMMAND_SHUTDOWN,
-    COMMAND_KIND_COUNT
 };
 
 struct command {
     enum command_kind kind;
-    char name[CONFIG_NAME_BYTES]; /* of a partition; whether there is such a one is the caller's to say */
-    char error[120];              /* what is wrong and what would be right, when command_parse says false */
+    char argument[CONFIG_NAME_BYTES]; /* whether there is such a partition is the caller's to say */
+    char error[120]; /* what is wrong and what would be right, when command_parse says false */
 };
 
-/* Parses `length` bytes, any bytes. False with command->error filled. */
-MUST_USE bool command_parse(const char *text, size_t length, struct command *command);
+/* Parses text, which ends in NUL and may hold any bytes. False with command->error filled. */
+MUST_USE bool command_parse(const char *text, struct command *command);
 
-/* One line of help for each command, in order; false behind the last. */
-bool command_help(uint32_t index, const char **usage, const char **meaning);
+/* Calls line for every command with what it does. */
+void command_help(void (*line)(void *context, const char *text), void *context);
 
-/* A line being typed. */
-struct command_input {
+/* A line being typed; starts as all zero. */
+struct command_line {
     char text[COMMAND_LINE_BYTES];
     uint32_t length;
+    bool finished; /* text was handed out: the next byte starts a new line */
     bool return_seen;
+    char echo[4]; /* what the terminal is to show for the last byte; NUL-terminated, often empty */
 };
 
-enum command_key {
-    COMMAND_KEY_IGNORED,  /* nothing to show */
-    COMMAND_KEY_TYPED,    /* show the byte */
-    COMMAND_KEY_ERASED,   /* wipe the last character */
-    COMMAND_KEY_DROPPED,  /* Ctrl-C or Ctrl-U: the line is forgotten */
-    COMMAND_KEY_FINISHED, /* input->text is a whole line, NUL-terminated, of input->length bytes; then
-                             command_input_clear */
-};
-
-/* Takes one byte from the terminal. Printable ASCII counts; a full line takes no more. */
-MUST_USE enum command_key command_input_key(struct command_input *input, uint8_t byte);
-
-void command_input_clear(struct command_input *input);
+/*
+ * Takes one byte from the terminal: printable ASCII, backspace, Ctrl-U or Ctrl-C to start anew; CR, LF or CR
+ * LF end the line, then its text is returned, valid until the next call. Otherwise NULL. A full line takes no
+ * more.
+ */
+const char *command_line_add(struct command_line *line, char byte);
 
 #endif

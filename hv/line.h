@@ -19,7 +19,7 @@ typedef void (*line_fn)(void *context, const char *text);
 
 enum line_escape { LINE_PLAIN, LINE_ESC_SEEN, LINE_IN_SEQUENCE };
 
-struct line {
+struct line_buffer {
     char name[LINE_NAME_BYTES];
     char text[LINE_TEXT_BYTES + 1];
     uint32_t length;
@@ -30,7 +30,7 @@ struct line {
 };
 
 /* `name` is shown before every line; it is cut and made printable where needed. */
-void line_init(struct line *line, const char *name);
+void line_init(struct line_buffer *line, const char *name);
 
 /*
  * Takes any bytes. LF, CR LF and CR end a line; a tab fills with spaces; ANSI control sequences (ESC [ ...
@@ -38,9 +38,9 @@ void line_init(struct line *line, const char *name);
  * without text is shown as
  * "[name]"; one longer than LINE_TEXT_BYTES goes on as "[name]+ ...".
  */
-void line_feed(struct line *line, const void *bytes, size_t length, line_fn emit, void *context);
+void line_add(struct line_buffer *line, const void *bytes, size_t length, line_fn emit, void *context);
 
 /* Shows what has come of a line that has not ended; nothing when there is none. */
-void line_flush(struct line *line, line_fn emit, void *context);
+void line_flush(struct line_buffer *line, line_fn emit, void *context);
 
 #endif

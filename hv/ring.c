@@ -15,9 +15,9 @@ struct header {
 
 _Static_assert(sizeof(struct header) == RING_HEADER_BYTES, "the header is one aligned word");
 
-static uint32_t record_bytes(uint32_t length)
+static uint64_t record_bytes(uint64_t length)
 {
-    return RING_HEADER_BYTES + (uint32_t)align_up(length, RING_HEADER_BYTES);
+    return RING_HEADER_BYTES + align_up(length, RING_HEADER_BYTES);
 }
 
 /* Bytes from position `at` to the end of the memory. */
@@ -51,15 +51,13 @@ void ring_init(struct ring *ring, void *memory, uint32_t capacity)
 
 bool ring_has_room(const struct ring *ring, uint32_t length)
 {
-    if (length > RING_MAX_PAYLOAD)
-        return false;
     uint32_t tail = __atomic_load_n(&ring->consumer.tail, __ATOMIC_ACQUIRE);
     return ring->capacity - (ring->producer.head - tail) >= record_bytes(length);
 }
 
 bool ring_push(struct ring *ring, uint16_t type, const void *payload, uint32_t length)
 {
-    if (!ring_has_room(ring, length)) {
+    if (length > RING_MAX_PAYLOAD || !ring_has_room(ring, length)) {
         __atomic_store_n(&ring->producer.dropped, ring->producer.dropped + 1, __ATOMIC_RELAXED);
         return false;
     }
@@ -68,7 +66,7 @@ bool ring_push(struct ring *ring, uint16_t type, const void *payload, uint32_t l
     copy_in(ring, head, (const uint8_t *)&header, sizeof(header));
     if (length > 0)
         copy_in(ring, head + RING_HEADER_BYTES, payload, length);
-    __atomic_store_n(&ring->producer.head, head + record_bytes(length), __ATOMIC_RELEASE);
+    __atomic_store_n(&ring->producer.head, head + (uint32_t)record_bytes(length), __ATOMIC_RELEASE);
     return true;
 }
 
@@ -93,7 +91,7 @@ bool ring_pop(struct ring *ring, struct ring_record *record, void *payload, uint
     uint32_t tail = ring->consumer.tail;
     if (record->length > 0)
         copy_out(ring, tail + RING_HEADER_BYTES, payload, record->length);
-    __atomic_store_n(&ring->consumer.tail, tail + record_bytes(record->length), __ATOMIC_RELEASE);
+    __atomic_store_n(&ring->consumer.tail, tail + (uint32_t)record_bytes(record->length), __ATOMIC_RELEASE);
     return true;
 }
 

@@ -44,7 +44,10 @@ void ring_init(struct ring *ring, void *memory, uint32_t capacity);
  */
 bool ring_push(struct ring *ring, uint16_t type, const void *payload, uint32_t length);
 
-/* Producer: whether a record of this length would fit now (it still will when the producer pushes next). */
+/*
+ * Producer: whether a record of this length would fit now; it still will when the producer pushes next. A
+ * length above RING_MAX_PAYLOAD asks for room beyond one record: for a record with a reserve left behind it.
+ */
 bool ring_has_room(const struct ring *ring, uint32_t length);
 
 /* Consumer: the oldest record without taking it; false when the ring is empty. */
