@@ -256,25 +256,24 @@ static void choose_vpid(struct vmx_caps *caps, uint64_t ept_vpid_cap)
 bool vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps, struct vmx_missing *missing)
 {
     missing->count = 0;
-    *caps = (struct vmx_caps){
-        .revision_id = (uint32_t)(m->basic & BASIC_REVISION_MASK),
-        .region_bytes = (uint32_t)((m->basic >> BASIC_SIZE_SHIFT) & BASIC_SIZE_MASK),
-        .vmcs_memory = (enum memory_type)((m->basic >> BASIC_MEMORY_TYPE_SHIFT) & BASIC_MEMORY_TYPE_MASK),
-        .timer_shift = (uint32_t)(m->misc & MISC_TIMER_SHIFT_MASK),
-        .msr_list_limit =
-            MISC_MSR_LIST_UNIT * (1 + (uint32_t)((m->misc >> MISC_MSR_LIST_SHIFT) & MISC_MSR_LIST_MASK)),
-        .cr0_fixed0 = m->cr0_fixed0,
-        .cr0_fixed1 = m->cr0_fixed1,
-        .cr4_fixed0 = m->cr4_fixed0,
-        .cr4_fixed1 = m->cr4_fixed1,
-        .ept_1gib = m->ept_vpid_cap & EPT_1GIB,
-        .ept_execute_only = m->ept_vpid_cap & EPT_EXECUTE_ONLY,
-        .ept_accessed_dirty = m->ept_vpid_cap & EPT_ACCESSED_DIRTY,
-        .activity_hlt = m->misc & MISC_ACTIVITY_HLT,
-        .activity_wait_for_sipi = m->misc & MISC_ACTIVITY_SIPI,
-        .any_vector_error_code = m->basic & BASIC_ANY_ERROR_CODE,
-        .controls = choose_all(m, missing),
-    };
+    __builtin_memset(caps, 0, sizeof(*caps)); /* padding too: cores are compared by memcmp */
+    caps->revision_id = (uint32_t)(m->basic & BASIC_REVISION_MASK);
+    caps->region_bytes = (uint32_t)((m->basic >> BASIC_SIZE_SHIFT) & BASIC_SIZE_MASK);
+    caps->vmcs_memory = (enum memory_type)((m->basic >> BASIC_MEMORY_TYPE_SHIFT) & BASIC_MEMORY_TYPE_MASK);
+    caps->timer_shift = (uint32_t)(m->misc & MISC_TIMER_SHIFT_MASK);
+    caps->msr_list_limit =
+        MISC_MSR_LIST_UNIT * (1 + (uint32_t)((m->misc >> MISC_MSR_LIST_SHIFT) & MISC_MSR_LIST_MASK));
+    caps->cr0_fixed0 = m->cr0_fixed0;
+    caps->cr0_fixed1 = m->cr0_fixed1;
+    caps->cr4_fixed0 = m->cr4_fixed0;
+    caps->cr4_fixed1 = m->cr4_fixed1;
+    caps->ept_1gib = m->ept_vpid_cap & EPT_1GIB;
+    caps->ept_execute_only = m->ept_vpid_cap & EPT_EXECUTE_ONLY;
+    caps->ept_accessed_dirty = m->ept_vpid_cap & EPT_ACCESSED_DIRTY;
+    caps->activity_hlt = m->misc & MISC_ACTIVITY_HLT;
+    caps->activity_wait_for_sipi = m->misc & MISC_ACTIVITY_SIPI;
+    caps->any_vector_error_code = m->basic & BASIC_ANY_ERROR_CODE;
+    caps->controls = choose_all(m, missing);
     caps->virtual_nmis = caps->controls.pin & PIN_VIRTUAL_NMIS;
     caps->rdtscp = caps->controls.secondary & SECONDARY_RDTSCP;
     caps->invpcid = caps->controls.secondary & SECONDARY_INVPCID;
