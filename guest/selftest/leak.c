@@ -50,8 +50,9 @@ static void fill_vector_registers(void)
 #define FILL(n) __asm__ volatile("movups %0, %%xmm" #n : : "m"(pattern));
     FILL(0)
     FILL(1)
-    FILL(2) FILL(3) FILL(4) FILL(5) FILL(6) FILL(7) FILL(8) FILL(9) FILL(10) FILL(11) FILL(12) FILL(13)
-        FILL(14) FILL(15)
+    FILL(2)
+    FILL(3) FILL(4) FILL(5) FILL(6) FILL(7) FILL(8) FILL(9) FILL(10) FILL(11) FILL(12) FILL(13) FILL(14)
+        FILL(15)
 #undef FILL
             uint32_t mxcsr = 0x1F00; /* another exception unmasked */
     uint16_t fcw = 0x27F;
