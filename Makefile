@@ -24,7 +24,7 @@ PURE := $(wildcard alloc/*.c) \
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
-PURE += hv/bus.c hv/capsule.c hv/command.c hv/events.c hv/line.c hv/report.c hv/ring.c hv/uart.c
+PURE += hv/banner.c hv/bus.c hv/capsule.c hv/command.c hv/events.c hv/line.c hv/report.c hv/ring.c hv/uart.c
 PURE += hv/entry_check.c hv/cpuid.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c \
