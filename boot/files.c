@@ -155,12 +155,6 @@ bool read_configuration(struct boot *boot)
 
 /* ---------------------------------------------------------------- the images */
 
-static bool ends_in_bin(const char *path)
-{
-    size_t length = fmt_length(path, CONFIG_IMAGE_BYTES);
-    return length >= 4 && fmt_equal(path + length - 4, ".bin");
-}
-
 /* A built-in guest is copied into frames of its own, like a file. */
 static enum file_status copy_builtin(struct boot *boot, const char *name, struct file *file)
 {
@@ -222,7 +216,7 @@ static bool read_image(struct boot *boot, uint32_t index)
         *image = (struct handoff_image){
             .base = (uint64_t)file.bytes,
             .bytes = file.length,
-            .flat = !partition->image_builtin && ends_in_bin(partition->image),
+            .flat = partition->image_flat,
         };
     }
     struct image_layout layout;
