@@ -44,7 +44,8 @@ static struct walked walk(const struct ept *ept, uint64_t address)
         uint64_t base = entry & UINT64_C(0xffffffffff000);
         assert_int_equal(entry >> 52, 0);
         if (leaf) {
-            assert_true(shift < 39 && (shift == 12 || (entry >> 7 & 1) == 1));
+            assert_int_equal(entry >> 7 & 1, shift > 12);
+            assert_true(shift < 39);
             uint64_t page = UINT64_C(1) << shift;
             assert_int_equal(base % page, 0);
             assert_int_equal(entry >> 6 & 1, 0);
@@ -394,6 +395,7 @@ static void leaves_are_as_few_as_alignment_allows(void **state)
     (void)state;
     assert_int_equal(leaves_of(true, true, 0, 0, 4 * GIB), 4);
     assert_int_equal(leaves_of(true, true, 4 * GIB, 7 * GIB, 3 * GIB), 3);
+    assert_int_equal(leaves_of(true, true, 0, 0, 1024 * GIB), 1024);
     assert_int_equal(leaves_of(true, false, 0, 0, GIB), 512);
     assert_int_equal(leaves_of(false, false, 0, 0, PAGE_2M), 512);
     assert_int_equal(leaves_of(false, true, 0, 0, GIB + PAGE_2M), 1 + 512);
@@ -478,6 +480,7 @@ static void wrong_unmappings_change_nothing(void **state)
     assert_int_equal(ept_unmap(&ept, gpa(GUEST_LIMIT - FRAME_BYTES), 2 * FRAME_BYTES), EPT_E_ARGUMENT);
     assert_int_equal(ept_unmap(&ept, gpa(0), 0 - FRAME_BYTES), EPT_E_ARGUMENT);
     assert_int_equal(ept_unmap(&ept, gpa(GUEST_LIMIT - FRAME_BYTES), FRAME_BYTES), EPT_E_UNMAPPED);
+    assert_int_equal(ept_unmap(&ept, gpa(0), GUEST_LIMIT), EPT_E_UNMAPPED);
     assert_false(ept_walk(&ept, gpa(GUEST_LIMIT), &leaf));
     assert_false(ept_walk(&ept, gpa(UINT64_MAX), &leaf));
     check_all(&ept, &model);

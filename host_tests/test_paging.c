@@ -67,6 +67,7 @@ static uint64_t walk(uint64_t va, uint64_t *page_bytes)
         assert_int_equal(entry >> 52 & 0x7ff, 0);
         if (shift == 12 || (entry >> 7 & 1) != 0) {
             assert_true(shift < 39);
+            assert_int_equal(entry >> 7 & 1, shift > 12); /* in a page table it would choose from the PAT */
             *page_bytes = UINT64_C(1) << shift;
             assert_int_equal((entry & UINT64_C(0xffffffffff000)) % *page_bytes, 0); /* PAT bit included */
             return entry;
