@@ -47,6 +47,11 @@ static bool fail(struct planner *planner, struct source_pos pos, const char *for
     return false;
 }
 
+static const char *plural(uint32_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* ------------------------------------------------------------------------------------------- the machine */
 
 static uint16_t find_lead(const struct machine *machine, uint16_t core)
@@ -151,10 +156,10 @@ static bool take_listed_cores(struct planner *planner, uint32_t index)
 {
     const struct partition_config *wanted = &planner->config->partitions[index];
     if (wanted->core_count != wanted->vcpus)
-        return fail(
-            planner, wanted->at_cores,
-            "partition \"%s\" lists %u cores for %u vCPUs: list one core for each, or remove \"cores\"",
-            wanted->name, wanted->core_count, wanted->vcpus);
+        return fail(planner, wanted->at_cores,
+                    "partition \"%s\" lists %u core%s for %u vCPU%s: list one for each, or remove \"cores\"",
+                    wanted->name, wanted->core_count, plural(wanted->core_count), wanted->vcpus,
+                    plural(wanted->vcpus));
     for (uint32_t i = 0; i < wanted->core_count; i++)
         if (!take_listed_core(planner, index, wanted->cores[i]))
             return false;
@@ -256,20 +261,22 @@ static int choose_zone(const struct planner *planner, const struct partition_con
 
 static bool refuse_cores(struct planner *planner, const struct partition_config *wanted)
 {
-    uint32_t free_cores = 0;
+    uint32_t threads = free_threads(planner, ZONE_ANY), free_cores = 0;
     for (uint32_t i = 0; i < planner->machine->core_count; i++)
         free_cores += free_lead(planner, i, ZONE_ANY);
     if (planner->physical_count == 1)
         return fail(
             planner, wanted->at_vcpus,
-            "partition \"%s\" wants %u vCPUs: the machine has one physical core with %u threads, and it "
+            "partition \"%s\" wants %u vCPU%s: the machine has one physical core with %u thread%s, and it "
             "serves one partition; remove the others and lower vcpus, or use a machine with more cores",
-            wanted->name, wanted->vcpus, planner->machine->core_count);
+            wanted->name, wanted->vcpus, plural(wanted->vcpus), planner->machine->core_count,
+            plural(planner->machine->core_count));
     return fail(
         planner, wanted->at_vcpus,
-        "partition \"%s\" wants %u vCPUs: of %u physical cores one is kept for control and %u are free, "
-        "with %u threads; lower vcpus here or elsewhere, or use a machine with more cores",
-        wanted->name, wanted->vcpus, planner->physical_count, free_cores, free_threads(planner, ZONE_ANY));
+        "partition \"%s\" wants %u vCPU%s: of %u physical cores one is kept for control and %u %s free, "
+        "with %u thread%s; lower vcpus here or elsewhere, or use a machine with more cores",
+        wanted->name, wanted->vcpus, plural(wanted->vcpus), planner->physical_count, free_cores,
+        free_cores == 1 ? "is" : "are", threads, plural(threads));
 }
 
 static bool choose_cores(struct planner *planner, uint32_t index)
@@ -353,8 +360,8 @@ static bool start_plan(struct planner *planner)
         const struct partition_config *wanted = &config->partitions[i];
         planner->plan->partitions[i].owner = OWNER_PARTITION_FIRST + i;
         if (wanted->vcpus < 1 || wanted->vcpus > CONFIG_MAX_VCPUS || wanted->core_count > CONFIG_MAX_VCPUS)
-            return fail(planner, wanted->at_vcpus, "partition \"%s\" wants %u vCPUs: it may have 1 to %u",
-                        wanted->name, wanted->vcpus, CONFIG_MAX_VCPUS);
+            return fail(planner, wanted->at_vcpus, "partition \"%s\" wants %u vCPU%s: it may have 1 to %u",
+                        wanted->name, wanted->vcpus, plural(wanted->vcpus), CONFIG_MAX_VCPUS);
     }
     return true;
 }
