@@ -88,7 +88,7 @@ static void foreign_tables(void)
 /* Tables full of zeros: nothing is mapped, not even the handlers. */
 static void no_tables(void)
 {
-    static const uint64_t empty[PAGE_BYTES / 8] __attribute__((aligned(4096)));
+    static uint64_t empty[PAGE_BYTES / 8] __attribute__((aligned(4096)));
     write_cr3((uint64_t)(uintptr_t)empty);
 }
 

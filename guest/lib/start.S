@@ -234,23 +234,31 @@ user_enter:
         push    %rdi
         iretq
 
-/* One stub per vector, 16 bytes apart: error code (0 where the processor gives none), vector, common path. */
+/*
+ * One stub per vector, 8 bytes apart: the vector less 128, which fits one byte, then the common path, which adds
+ * an error code of 0 where the processor gives none.
+ */
         .section .text.traps, "ax"
         .balign 16
         .globl trap_stubs
 trap_stubs:
         .set    vector, 0
         .rept   256
-        .balign 16
-        .if (vector != 8) && ((vector < 10) || (vector > 14)) && (vector != 17) && (vector != 21)
-        push    $0
-        .endif
-        push    $vector
+        .balign 8
+        push    $(vector - 128)
+        .if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21)
         jmp     trap_common
+        .else
+        jmp     trap_without_error
+        .endif
         .set    vector, vector + 1
         .endr
 
+trap_without_error:
+        pushq   (%rsp)
+        movq    $0, 8(%rsp)
 trap_common:
+        addq    $128, (%rsp)
         push    %rax
         push    %rcx
         push    %rdx

@@ -9,7 +9,7 @@
 #include "guest/lib/layout.h"
 #include "guest/lib/print.h"
 
-#define STUB_BYTES 16
+#define STUB_BYTES 8
 #define IST_DF     1
 #define IST_NMI    2 /* and #MC */
 

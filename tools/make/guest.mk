@@ -1,6 +1,8 @@
 # Freehold's own guests: guest/NAME.c (or the directory guest/NAME/) linked with guest/lib/ at 1 MiB.
 # Address 0 is RAM to a guest: the compiler must not take it for a mistake.
 GUEST_FLAGS += -fno-delete-null-pointer-checks
+# The EFI application carries every guest: where speed is nothing, size is.
+$(B)/guest-obj/guest/attacker/% $(B)/guest-obj/guest/selftest/% $(B)/guest-obj/guest/lib/%: GUEST_FLAGS += -Os
 
 GUEST_LIB := $(wildcard guest/lib/*.c guest/lib/*.S)
 GUEST_LIB_OBJS := $(patsubst %,$(B)/guest-obj/%.o,$(GUEST_LIB))
