@@ -1,7 +1,7 @@
 /*
  * Any bytes at all as freehold.toml, on machines of many shapes: the parser and the planner end, a plan keeps
- * every promise, an error lies in the text and says something, and the table can be printed. The first four
- * bytes choose the machine.
+ * every promise, an error lies in the text and says something, and the table can be printed. The last four
+ * bytes of the text also choose the machine, so that a seed is a plain configuration.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct frame_table frames;
     if (size < MACHINE_BYTES)
         return 0;
-    build_machine(data);
-    const char *text = (const char *)data + MACHINE_BYTES;
-    size -= MACHINE_BYTES;
+    build_machine(data + size - MACHINE_BYTES);
+    const char *text = (const char *)data;
     if (!config_parse(text, size, &config, &diag)) {
         check_diag(&diag, text, size);
         return 0;

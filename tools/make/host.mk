@@ -32,8 +32,8 @@ host-test: $(TESTS) ## host unit tests under sanitizers
 	@status=0; for t in $(TESTS); do echo "== $$t"; $$t || status=1; done; exit $$status
 
 fuzz: $(FUZZERS) ## fuzz every target for FUZZ_SECONDS (300) each
-	@for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$(basename $$f); \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(B)/ $(B)/corpus/$$(basename $$f) || exit 1; done
+	@for f in $(FUZZERS); do name=$$(basename $$f); kept=host_tests/corpus/$${name#fuzz_}; mkdir -p $(B)/corpus/$$name; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(B)/ $(B)/corpus/$$name $$(ls -d $$kept 2>/dev/null) || exit 1; done
 
 # The lock-free ring once more, under ThreadSanitizer.
 .PHONY: thread-test
