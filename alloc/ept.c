@@ -108,8 +108,16 @@ bool ept_walk(const struct ept *ept, gpa_t address, struct ept_leaf *leaf)
 void ept_each(const struct ept *ept, bool (*visit)(void *context, const struct ept_leaf *leaf), void *context)
 {
     struct radix tree = tree_of(ept);
+    const uint64_t *last_table = NULL; /* of the lowest level, whose first entry was met last */
     for (uint64_t address = 0; address < RADIX_LIMIT;) {
         struct radix_place place = radix_walk(&tree, address, 1);
+        bool new_table = place.level == 1 && is_aligned(address, radix_span(2));
+        if (new_table && place.entry == last_table) {
+            address += radix_span(2); /* the neighbour leads to the same table: nothing new is reachable */
+            continue;
+        }
+        if (new_table)
+            last_table = place.entry;
         struct ept_leaf leaf;
         if (leaf_at(&tree, &place, address, &leaf) && !visit(context, &leaf))
             return;

@@ -69,7 +69,10 @@ struct ept_leaf {
 /* Translates one address; false when nothing is mapped there. Permissions are those of the whole path. */
 bool ept_walk(const struct ept *ept, gpa_t address, struct ept_leaf *leaf);
 
-/* Calls visit for every leaf in address order; stops early when it returns false. No recursion. */
+/*
+ * Calls visit for every leaf in address order; stops early when it returns false. No recursion. Where
+ * neighbouring entries lead to one lowest table (absent hardware does that), its leaves are visited once.
+ */
 void ept_each(const struct ept *ept, bool (*visit)(void *context, const struct ept_leaf *leaf),
               void *context);
 

@@ -486,6 +486,27 @@ static void wrong_unmappings_change_nothing(void **state)
     check_all(&ept, &model);
 }
 
+/* Absent hardware does this: a whole hole leads to one table. */
+static void a_table_shared_by_neighbours_is_visited_once(void **state)
+{
+    (void)state;
+    struct ept ept;
+    struct ept_mapping mapping = {gpa(0), hpa(0), 2 * FRAME_BYTES, EPT_RWX, EPT_WB};
+    struct ept_mapping beyond = {gpa(PAGE_1G), hpa(PAGE_1G), FRAME_BYTES, EPT_RWX, EPT_WB};
+    struct model model = {2, {mapping, beyond}};
+    fake_frames_init(&fake);
+    assert_int_equal(ept_init(&ept, &fake.source, true, true), EPT_OK);
+    assert_int_equal(ept_map(&ept, mapping), EPT_OK);
+    assert_int_equal(ept_map(&ept, beyond), EPT_OK);
+    const struct radix tree = {.root = ept.root, .source = ept.source, .present = EPT_RWX, .link = EPT_RWX};
+    uint64_t *directory = radix_walk(&tree, 0, 2).entry;
+    for (int i = 1; i < RADIX_ENTRIES; i++)
+        directory[i] = directory[0];
+    struct listing listing = {.ept = &ept, .model = &model};
+    ept_each(&ept, list_leaf, &listing);
+    assert_int_equal(listing.leaves, 3);
+}
+
 static void visits_stop_when_told(void **state)
 {
     (void)state;
@@ -567,6 +588,7 @@ int main(void)
         cmocka_unit_test(an_empty_table_in_the_way_means_smaller_leaves),
         cmocka_unit_test(wrong_mappings_are_refused),
         cmocka_unit_test(wrong_unmappings_change_nothing),
+        cmocka_unit_test(a_table_shared_by_neighbours_is_visited_once),
         cmocka_unit_test(visits_stop_when_told),
         cmocka_unit_test(tables_stay_inside_the_bound),
         cmocka_unit_test(the_pointer_names_the_walk),
