@@ -80,8 +80,6 @@ static enum image_status check_header(struct file file, struct elf_header *heade
         return IMAGE_E_CLASS;
     if (header->type != ELF_TYPE_EXEC && header->type != ELF_TYPE_DYN)
         return IMAGE_E_TYPE;
-    if (header->program_count == 0)
-        return IMAGE_E_SEGMENTS;
     if (header->program_entry_bytes != sizeof(struct elf_program))
         return IMAGE_E_HEADERS;
     return inside(header->program_offset, (uint64_t)header->program_count * sizeof(struct elf_program),

@@ -124,7 +124,7 @@ void paging_each(hpa_t root, const struct frame_source *source,
 
 uint64_t *paging_entry(hpa_t root, const struct frame_source *source, uint64_t va, unsigned level)
 {
-    if (!is_canonical(va) || level < PAGING_LEVEL_PT || level > PAGING_LEVEL_PML4)
+    if (!is_canonical(va))
         return NULL;
     struct radix tree = tree_of(root, source, 0);
     struct radix_place place = radix_walk(&tree, to_48(va), level);
