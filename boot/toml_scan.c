@@ -4,6 +4,7 @@
  */
 #include "boot/toml_scan.h"
 
+#include "boot/toml_word.h"
 #include "hv/fmt.h"
 
 #define EXCERPT_BYTES 32
@@ -235,24 +236,13 @@ static void put_code_point(struct sink *sink, uint32_t code)
         put(sink, (char)(0x80 | (code >> (6 * continuations) & 0x3F)));
 }
 
-static int digit_value(int byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return 255;
-}
-
 /* \uXXXX and \UXXXXXXXX, behind the letter. `pos`: of the backslash. */
 static bool scan_unicode_escape(struct toml_scan *scan, struct source_pos pos, unsigned digits,
                                 struct sink *sink)
 {
     uint32_t code = 0;
     for (unsigned i = 0; i < digits; i++) {
-        int digit = digit_value(toml_peek(scan));
+        int digit = toml_digit_value(toml_peek(scan));
         if (digit > 15)
             return toml_fail(scan, pos, "this escape needs %u hexadecimal digits, like \\u0041", digits);
         code = code << 4 | (uint32_t)digit;
@@ -462,179 +452,8 @@ bool toml_scan_key(struct toml_scan *scan, struct toml_key *key)
     return true;
 }
 
-/* ------------------------------------------------------------------------------ numbers, booleans, dates */
-
-/* A value without quotes or brackets. */
-struct word {
-    const char *text;
-    uint32_t length;
-};
-
-static bool word_is(struct word word, const char *text)
-{
-    return fmt_length(text, word.length + 1) == word.length &&
-           __builtin_memcmp(word.text, text, word.length) == 0;
-}
-
-static struct word word_after(struct word word, uint32_t bytes)
-{
-    return (struct word){word.text + bytes, word.length - bytes};
-}
-
-/* The digits (with single underscores between them) that a word starts with, in bytes; 0 when there are none
- * or an underscore has no digit on both sides. */
-static uint32_t digit_run(struct word word, int base)
-{
-    uint32_t i = 0;
-    bool digit_before = false;
-    for (; i < word.length; i++) {
-        if (digit_value(word.text[i]) < base)
-            digit_before = true;
-        else if (word.text[i] == '_' && digit_before)
-            digit_before = false;
-        else
-            break;
-    }
-    return digit_before ? i : 0;
-}
-
-static bool has_leading_zero(struct word digits)
-{
-    return digits.length > 1 && digits.text[0] == '0';
-}
-
-static bool has_sign(struct word word)
-{
-    return word.length > 0 && (word.text[0] == '+' || word.text[0] == '-');
-}
-
-/* Digits and underscores to a number of at most `limit`. False: it is larger. */
-static bool digits_value(struct word digits, uint64_t base, uint64_t limit, uint64_t *value)
-{
-    *value = 0;
-    for (uint32_t i = 0; i < digits.length; i++) {
-        if (digits.text[i] == '_')
-            continue;
-        uint64_t digit = (uint64_t)digit_value(digits.text[i]);
-        if (*value > (limit - digit) / base)
-            return false;
-        *value = *value * base + digit;
-    }
-    return true;
-}
-
-static uint32_t number_base(struct word word)
-{
-    if (word.length < 2 || word.text[0] != '0')
-        return 10;
-    return word.text[1] == 'x' ? 16 : word.text[1] == 'o' ? 8 : word.text[1] == 'b' ? 2 : 10;
-}
-
-/* True when the word is an integer by its form; *fits tells whether 64 bits hold it. */
-static bool word_integer(struct word word, int64_t *integer, bool *fits)
-{
-    bool negative = word.length > 0 && word.text[0] == '-';
-    struct word digits = has_sign(word) ? word_after(word, 1) : word;
-    uint32_t base = has_sign(word) ? 10 : number_base(word);
-    if (base != 10)
-        digits = word_after(word, 2);
-    if (digits.length == 0 || digit_run(digits, (int)base) != digits.length)
-        return false;
-    if (base == 10 && has_leading_zero(digits))
-        return false;
-    uint64_t magnitude = 0;
-    *fits = digits_value(digits, base, (uint64_t)INT64_MAX + negative, &magnitude);
-    *integer = (int64_t)(negative ? 0 - magnitude : magnitude);
-    return true;
-}
-
-static bool word_float(struct word word)
-{
-    struct word rest = has_sign(word) ? word_after(word, 1) : word;
-    if (word_is(rest, "inf") || word_is(rest, "nan"))
-        return true;
-    uint32_t whole = digit_run(rest, 10);
-    if (whole == 0 || whole == rest.length || has_leading_zero((struct word){rest.text, whole}))
-        return false;
-    rest = word_after(rest, whole);
-    if (rest.text[0] == '.') {
-        uint32_t fraction = digit_run(word_after(rest, 1), 10);
-        if (fraction == 0)
-            return false;
-        rest = word_after(rest, 1 + fraction);
-    }
-    if (rest.length == 0)
-        return true;
-    if (rest.text[0] != 'e' && rest.text[0] != 'E')
-        return false;
-    rest = word_after(rest, 1);
-    if (has_sign(rest))
-        rest = word_after(rest, 1);
-    return rest.length > 0 && digit_run(rest, 10) == rest.length;
-}
-
-/* True when the word starts as the pattern says: 9 stands for a digit, any other byte for itself. */
-static bool starts_like(struct word word, const char *pattern)
-{
-    uint32_t i = 0;
-    for (; pattern[i] != '\0'; i++) {
-        if (i >= word.length)
-            return false;
-        bool digit = word.text[i] >= '0' && word.text[i] <= '9';
-        if (pattern[i] == '9' ? !digit : word.text[i] != pattern[i])
-            return false;
-    }
-    return true;
-}
-
-#define DATE_PATTERN "9999-99-99"
-#define TIME_PATTERN "99:99:99"
-
-static int two_digits(const char *text)
-{
-    return (text[0] - '0') * 10 + text[1] - '0';
-}
-
-/* HH:MM:SS with an optional fraction: its length, or 0. */
-static uint32_t time_length(struct word word)
-{
-    uint32_t length = sizeof(TIME_PATTERN) - 1;
-    if (!starts_like(word, TIME_PATTERN) || two_digits(word.text) > 23 || two_digits(word.text + 3) > 59 ||
-        two_digits(word.text + 6) > 60)
-        return 0;
-    if (length == word.length || word.text[length] != '.')
-        return length;
-    uint32_t start = ++length;
-    while (length < word.length && word.text[length] >= '0' && word.text[length] <= '9')
-        length++;
-    return length > start ? length : 0;
-}
-
-static bool word_time_zone(struct word word)
-{
-    if (word_is(word, "Z") || word_is(word, "z"))
-        return true;
-    return word.length == 6 && (starts_like(word, "+99:99") || starts_like(word, "-99:99")) &&
-           two_digits(word.text + 1) < 24 && two_digits(word.text + 4) < 60;
-}
-
-/* Days in month are not checked: no setting takes a date. */
-static bool word_date_time(struct word word)
-{
-    uint32_t date = sizeof(DATE_PATTERN) - 1;
-    if (!starts_like(word, DATE_PATTERN))
-        return word.length > 0 && time_length(word) == word.length;
-    int month = two_digits(word.text + 5), day = two_digits(word.text + 8);
-    if (month < 1 || month > 12 || day < 1 || day > 31)
-        return false;
-    if (word.length == date)
-        return true;
-    if (word.text[date] != 'T' && word.text[date] != 't' && word.text[date] != ' ')
-        return false;
-    struct word rest = word_after(word, date + 1);
-    uint32_t time = time_length(rest);
-    return time > 0 && (time == rest.length || word_time_zone(word_after(rest, time)));
-}
+/* ----------------------------------------------------------------------------------- values without quotes
+ */
 
 static bool ends_word(int byte)
 {
@@ -642,16 +461,16 @@ static bool ends_word(int byte)
            byte == ',' || byte == ']' || byte == '}' || byte == '#';
 }
 
-static struct word scan_word(struct toml_scan *scan)
+static struct toml_word scan_word(struct toml_scan *scan)
 {
     uint32_t start = scan->at;
     while (!ends_word(toml_peek(scan)))
         scan->at++;
-    struct word word = {scan->text + start, scan->at - start};
+    struct toml_word word = {scan->text + start, scan->at - start};
     /* A date and a time may be separated by one space. */
-    struct word behind = {scan->text + scan->at, scan->length - scan->at};
-    if (word.length == sizeof(DATE_PATTERN) - 1 && starts_like(word, DATE_PATTERN) &&
-        starts_like(behind, " 99:")) {
+    struct toml_word behind = {scan->text + scan->at, scan->length - scan->at};
+    if (word.length == sizeof(TOML_DATE_PATTERN) - 1 && toml_word_like(word, TOML_DATE_PATTERN) &&
+        toml_word_like(behind, " 99:")) {
         scan->at++;
         while (!ends_word(toml_peek(scan)))
             scan->at++;
@@ -660,21 +479,19 @@ static struct word scan_word(struct toml_scan *scan)
     return word;
 }
 
-static bool fail_word(struct toml_scan *scan, struct source_pos pos, struct word word)
+static bool fail_word(struct toml_scan *scan, struct source_pos pos, struct toml_word word)
 {
     char shown[EXCERPT_BYTES];
     toml_excerpt(shown, sizeof(shown), word.text, word.length);
     static const char *const misspelt[] = {"True", "False", "TRUE", "FALSE", "yes", "no", "on", "off"};
     for (size_t i = 0; i < ARRAY_SIZE(misspelt); i++)
-        if (word_is(word, misspelt[i]))
+        if (toml_word_is(word, misspelt[i]))
             return toml_fail(scan, pos,
                              "%s is no value: booleans are true and false, text goes in quotes: \"%s\"",
                              shown, shown);
-    bool number_like = has_sign(word) || (word.text[0] >= '0' && word.text[0] <= '9');
-    if (number_like && has_leading_zero((struct word){word.text, digit_run(word, 10)}) &&
-        digit_run(word, 10) == word.length)
+    if (toml_word_has_leading_zero(word))
         return toml_fail(scan, pos, "%s starts with 0: leave the leading zeros out (octal is 0o17)", shown);
-    if (number_like)
+    if (toml_word_numeric(word))
         return toml_fail(scan, pos, "%s is no number; text goes in quotes: \"%s\"", shown, shown);
     if ((uint8_t)word.text[0] == 0xE2 && word.length > 1 && (uint8_t)word.text[1] == 0x80)
         return toml_fail(scan, pos, "typographic quotes: use the plain \" or '");
@@ -683,18 +500,18 @@ static bool fail_word(struct toml_scan *scan, struct source_pos pos, struct word
 
 static bool scan_plain_value(struct toml_scan *scan, struct toml_value *value)
 {
-    struct word word = scan_word(scan);
+    struct toml_word word = scan_word(scan);
     if (word.length == 0)
         return toml_fail_found(scan, "expected a value (\"text\", a number, true, false or a [list])");
     bool fits = true;
-    if (word_is(word, "true") || word_is(word, "false")) {
+    if (toml_word_is(word, "true") || toml_word_is(word, "false")) {
         value->type = TOML_BOOLEAN;
         value->boolean = word.length == 4;
-    } else if (word_integer(word, &value->integer, &fits)) {
+    } else if (toml_word_integer(word, &value->integer, &fits)) {
         value->type = TOML_INTEGER;
-    } else if (word_float(word)) {
+    } else if (toml_word_float(word)) {
         value->type = TOML_FLOAT;
-    } else if (word_date_time(word)) {
+    } else if (toml_word_date_time(word)) {
         value->type = TOML_DATE_TIME;
     } else {
         return fail_word(scan, value->pos, word);
