@@ -311,7 +311,7 @@ static void random_unmap(struct random *random, struct ept *ept, struct model *m
 static void random_layouts_agree_with_the_walker(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 100; seed++) {
+    for (uint64_t seed = 0; seed < 50; seed++) {
         struct random random = {seed};
         static struct model model;
         struct ept ept;

@@ -397,7 +397,7 @@ static void run(uint64_t seed, uint64_t unit_bytes, uint64_t base, int steps)
 static void random_operations_agree_with_the_model(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < 20; seed++) {
         run(seed, FRAME_BYTES, seed % 2 == 0 ? 0 : 4 * GIB - 5 * MIB, 150);
         take_all_back(&world);
         run(seed, PAGE_2M, seed % 3 == 0 ? PHYSICAL_LIMIT - UNITS * PAGE_2M : 3 * PAGE_2M, 150);
