@@ -69,6 +69,22 @@ static void edges_of_validity_pass(void **state)
     V(PENDING_DEBUG) = PENDING_DEBUG_BS;
     assert_true(entry_check(s, &finding));
 
+    st = entry_valid_state(ENTRY_LONG); /* the largest values that are still right */
+    V(PRIMARY) |= PRIMARY_TPR_SHADOW;
+    V(TPR_THRESHOLD) = 0xF;
+    V(GDTR_LIMIT) = V(IDTR_LIMIT) = 0xFFFF;
+    V(EVENT) = INTERRUPTION_VALID | INTERRUPTION_SOFTWARE_INTERRUPT << 8 | 0x80;
+    V(EVENT_LENGTH) = 15;
+    assert_true(entry_check(s, &finding));
+    V(SECONDARY) |= SECONDARY_VIRTUAL_INTERRUPT_DELIVERY; /* then the threshold does not matter */
+    V(TPR_THRESHOLD) = 0x10;
+    V(PIN) |= PIN_POSTED_INTERRUPTS;
+    V(POSTED_VECTOR) = 0xFF;
+    assert_true(entry_check(s, &finding));
+    s->linear_bits = 64; /* every address is canonical */
+    V(FS_BASE) = UINT64_C(1) << 62;
+    assert_true(entry_check(s, &finding));
+
     st = entry_valid_state(ENTRY_LONG); /* secondary controls count only when they are active */
     V(PRIMARY) &= ~(uint64_t)PRIMARY_SECONDARY_CONTROLS;
     V(SECONDARY) = ALL;

@@ -404,10 +404,18 @@ static void vpid_needs_a_way_to_flush(void **state)
     assert_false(caps.vpid);
     assert_false(caps.controls.secondary & SECONDARY_VPID);
 
+    for (int bit = 41; bit <= 42; bit++) { /* either way to flush is enough */
+        msrs = skylake;
+        msrs.ept_vpid_cap &= ~(UINT64_C(1) << bit);
+        assert_true(vmx_caps_check(&msrs, &caps, &missing));
+        assert_true(caps.vpid && caps.controls.secondary & SECONDARY_VPID);
+    }
+
     msrs = skylake;
     msrs.ept_vpid_cap &= ~(UINT64_C(1) << 32);
     assert_true(vmx_caps_check(&msrs, &caps, &missing));
-    assert_false(caps.vpid || caps.invvpid_address || caps.invvpid_all_contexts);
+    assert_false(caps.vpid || caps.invvpid_address || caps.invvpid_all_contexts ||
+                 caps.invvpid_retain_globals || caps.invvpid_single_context);
     assert_false(caps.controls.secondary & SECONDARY_VPID);
 }
 
