@@ -24,7 +24,7 @@ PURE := $(wildcard alloc/*.c) \
 # The part of PURE that the EFI application links too.
 PURE_BOOT := $(PURE)
 # The rest of PURE: what only the hypervisor uses.
-PURE += hv/banner.c hv/bus.c hv/capsule.c hv/command.c hv/events.c hv/font.c hv/line.c hv/report.c hv/ring.c hv/screen.c \
+PURE += hv/banner.c hv/bus.c hv/capsule.c hv/command.c hv/event_log.c hv/events.c hv/font.c hv/line.c hv/report.c hv/ring.c hv/screen.c \
         hv/uart.c
 PURE += hv/cpuid.c hv/entry_check.c hv/exit_decode.c hv/msr_policy.c hv/mtrr.c hv/walk.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.

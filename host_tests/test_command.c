@@ -32,6 +32,7 @@ static void test_commands(void **state)
         {"  status  ", COMMAND_STATUS, ""},
         {"audit\r", COMMAND_AUDIT, ""},
         {"report", COMMAND_REPORT, ""},
+        {"events", COMMAND_EVENTS, ""},
         {"stop web", COMMAND_STOP, "web"},
         {"\tstop\t web-1.a_b \n", COMMAND_STOP, "web-1.a_b"},
         {"stop stop", COMMAND_STOP, "stop"},

@@ -208,6 +208,8 @@ static void test_text(void **state)
     assert_text(0, "ab");
     assert_text(1, "ed");
     assert_text(2, "        T       U");
+    write_text("\b\b\bxy\b \b\r"); /* as a line being edited */
+    assert_text(3, "x");
     write_text("01234567890123456789"); /* exactly full: no empty line after it */
     write_text("\nx");
     assert_text(3, "01234567890123456789");
@@ -224,7 +226,7 @@ static void test_every_glyph_is_drawn(void **state)
     assert_true(start(640, 480, 650, sizeof(shadow)));
     for (unsigned byte = 0; byte <= 0xFF; byte++) {
         char c = (char)byte;
-        if (c == '\n' || c == '\r' || c == '\t')
+        if (c == '\n' || c == '\r' || c == '\t' || c == '\b')
             continue;
         screen_write(&screen, "\r", 1);
         screen_write(&screen, &c, 1);
@@ -299,6 +301,8 @@ static void model_put(char c)
         model_new_line();
     } else if (c == '\r') {
         model_column = 0;
+    } else if (c == '\b') {
+        model_column -= model_column > 0;
     } else if (c == '\t') {
         do
             model_column++;
@@ -326,7 +330,8 @@ static void test_random_text_against_model(void **state)
             char text[64];
             size_t length = (size_t)rand_r(&seed) % sizeof(text);
             for (size_t i = 0; i < length; i++) {
-                text[i] = (char)(rand_r(&seed) % 12 == 0 ? "\n\r\t"[rand_r(&seed) % 3] : rand_r(&seed) % 256);
+                text[i] =
+                    (char)(rand_r(&seed) % 12 == 0 ? "\n\r\t\b"[rand_r(&seed) % 4] : rand_r(&seed) % 256);
                 model_put(text[i]);
             }
             screen_write(&screen, text, length);

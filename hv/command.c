@@ -14,6 +14,7 @@ static const struct {
     {"status", "status", "state, progress and time of every partition", COMMAND_STATUS, false},
     {"audit", "audit", "check page tables and the isolation of all partitions", COMMAND_AUDIT, false},
     {"report", "report", "the report so far, with exits by reason", COMMAND_REPORT, false},
+    {"events", "events", "the last events, where there is no COM2 to tell them", COMMAND_EVENTS, false},
     {"stop", "stop NAME", "stop one partition", COMMAND_STOP, true},
     {"shutdown", "shutdown", "stop all partitions, print the report, power off", COMMAND_SHUTDOWN, false},
 };

@@ -15,6 +15,7 @@ enum command_kind {
     COMMAND_STATUS,
     COMMAND_AUDIT,
     COMMAND_REPORT,
+    COMMAND_EVENTS,
     COMMAND_STOP, /* argument: a partition */
     COMMAND_SHUTDOWN,
 };

@@ -122,6 +122,8 @@ static void write_byte(struct screen *screen, char c)
         new_line(screen);
     else if (c == '\r')
         screen->column = 0;
+    else if (c == '\b')
+        screen->column -= screen->column > 0;
     else if (c == '\t')
         screen->column = (uint32_t)min_u64(align_up(screen->column + 1, TAB_COLUMNS), screen->columns);
     else

@@ -44,8 +44,8 @@ MUST_USE bool screen_start(struct screen *screen, const struct handoff_screen *m
                            void *shadow, size_t shadow_bytes);
 
 /*
- * Writes text of any bytes at the cursor. LF begins a new line, CR goes back to its start, a tab to the next
- * multiple of eight; long lines wrap, the last row scrolls. Draws nothing.
+ * Writes text of any bytes at the cursor. LF begins a new line, CR goes back to its start, BS one back, a tab
+ * to the next multiple of eight; long lines wrap, the last row scrolls. Draws nothing.
  */
 void screen_write(struct screen *screen, const char *text, size_t length);
 
