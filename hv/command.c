@@ -16,7 +16,7 @@ static const struct {
     {"report", "report", "the report so far, with exits by reason", COMMAND_REPORT, false},
     {"events", "events", "the last events, where there is no COM2 to tell them", COMMAND_EVENTS, false},
     {"stop", "stop NAME", "stop one partition", COMMAND_STOP, true},
-    {"shutdown", "shutdown", "stop all partitions, print the report, power off", COMMAND_SHUTDOWN, false},
+    {"shutdown", "shutdown", "print the report and power off, whatever still runs", COMMAND_SHUTDOWN, false},
 };
 
 void command_help(void (*line)(void *context, const char *text), void *context)
