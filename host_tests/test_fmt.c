@@ -122,7 +122,7 @@ static void a_precision_bounds_what_is_read(void **state)
     char *text = malloc(3);
     char out[8];
     assert_non_null(text);
-    memcpy(text, "abc", 3);
+    text[0] = 'a', text[1] = 'b', text[2] = 'c';
     assert_int_equal(fmt_snprintf(out, sizeof(out), "%.3s|", text), 4);
     assert_string_equal(out, "abc|");
     assert_int_equal(fmt_snprintf(out, sizeof(out), "%.*s|", 3, text), 4);
@@ -157,7 +157,7 @@ static void lengths_are_bounded(void **state)
     (void)state;
     char *text = malloc(3);
     assert_non_null(text);
-    memcpy(text, "abc", 3);
+    text[0] = 'a', text[1] = 'b', text[2] = 'c';
     assert_int_equal(fmt_length(text, 3), 3);
     assert_int_equal(fmt_length(text, 2), 2);
     assert_int_equal(fmt_length("abc", 9), 3);

@@ -103,14 +103,13 @@ static void *allocate(size_t count, size_t bytes)
     return memory;
 }
 
-/* Reads a whole file; NULL, or why it cannot be read. */
+/* Reads a whole file into *file, which must be empty. Returns NULL, or why it cannot be read. */
 static const char *read_file(const char *path, struct file *file)
 {
     FILE *stream = fopen(path, "rb");
     if (stream == NULL)
         return strerror(errno);
     size_t room = 0;
-    *file = (struct file){NULL, 0};
     do {
         room = room == 0 ? 64 * KIB : 2 * room;
         file->bytes = realloc(file->bytes, room);
@@ -127,7 +126,7 @@ static const char *read_file(const char *path, struct file *file)
 
 static struct file read_text(const char *path)
 {
-    struct file file;
+    struct file file = {NULL, 0};
     const char *problem = read_file(path, &file);
     if (problem != NULL)
         refuse(path, problem);
@@ -280,9 +279,9 @@ static void describe_machine(const struct options *options, struct machine *mach
         file->zones[0] = (struct zone){options->cpus / options->threads_per_core, options->threads_per_core,
                                        options->memory_mib};
     }
-    for (uint16_t i = 0; i < file->zone_count; i++) {
-        uint16_t zone_name = file->zone_count > 1 ? i : ZONE_UNKNOWN;
-        add_cores(machine, &file->zones[i], i, zone_name);
+    for (uint32_t i = 0; i < file->zone_count; i++) {
+        uint16_t zone_name = file->zone_count > 1 ? (uint16_t)i : ZONE_UNKNOWN;
+        add_cores(machine, &file->zones[i], (uint16_t)i, zone_name);
         add_memory(&layout, file->zones[i].memory_mib * MIB, zone_name);
     }
     machine->package_count = file->zone_count;
@@ -329,7 +328,7 @@ _Noreturn static void refuse_image(const struct options *options, const struct p
 static uint64_t check_image(const struct options *options, const struct partition_config *partition)
 {
     char path[MAX_PATH_BYTES];
-    struct file file;
+    struct file file = {NULL, 0};
     struct image_layout layout;
     size_t length = fmt_snprintf(path, sizeof(path), "%s/%s", options->images_path, partition->image);
     if (length >= sizeof(path))
