@@ -140,8 +140,10 @@ static void test_fault(void **state)
     assert_shown(
         "partition a: contained, ept-violation: the guest touched memory outside its slice; it starts again\n"
         "  read of 0x40000000\n"
-        "  vCPU 1 on core 3; last exit: EPT violation (0x30), qualification 0x181\n"
-        "  guest physical 0x40000000, linear 0xffff800040000000; interruption 0x0, IDT vectoring 0x80000b0e\n"
+        "  vCPU 1 on core 3; last exit: EPT violation: read of guest-physical 0x40000000, for linear "
+        "0xffff800040000000, which is not mapped, while delivering exception 14 (#PF)\n"
+        "  reason 0x30, qualification 0x181, guest physical 0x40000000, linear 0xffff800040000000; "
+        "interruption 0x0, IDT vectoring 0x80000b0e\n"
         "     rax 0000000000000001     rbx 0000000000000000     rcx 0000000000000000     rdx "
         "0000000000000000\n"
         "     rsi 0000000000000000     rdi 0000000000000000     rbp 0000000000000000     rsp "

@@ -3,6 +3,7 @@
 
 #include "hv/capsule.h"
 #include "hv/events.h"
+#include "hv/exit_decode.h"
 #include "hv/fmt.h"
 
 /* ---------------------------------------------------------------- lines */
@@ -175,11 +176,14 @@ static void tell_last_exits(struct out *out, const struct crash_capsule *capsule
 
 static void tell_exit(struct out *out, const struct crash_capsule *capsule)
 {
-    add(out, "  vCPU %u on core %u; last exit: %s (0x%x), qualification 0x%llx", capsule->vcpu, capsule->core,
-        exit_reason_name(capsule->exit_reason & 0xFFFF), capsule->exit_reason,
-        (unsigned long long)capsule->qualification);
+    char sentence[200];
+    exit_describe(sentence, sizeof(sentence), capsule);
+    add(out, "  vCPU %u on core %u; last exit: %s", capsule->vcpu, capsule->core, sentence);
     end(out);
-    add(out, "  guest physical 0x%llx, linear 0x%llx; interruption 0x%x, IDT vectoring 0x%x",
+    add(out,
+        "  reason 0x%x, qualification 0x%llx, guest physical 0x%llx, linear 0x%llx; interruption 0x%x, "
+        "IDT vectoring 0x%x",
+        capsule->exit_reason, (unsigned long long)capsule->qualification,
         (unsigned long long)capsule->guest_physical, (unsigned long long)capsule->guest_linear,
         capsule->interruption_info, capsule->idt_vectoring_info);
     end(out);

@@ -76,15 +76,14 @@ static inline struct exit_mov_dr exit_decode_mov_dr(uint64_t qualification)
 }
 
 /* "Exit Qualification for EPT Violations": what was tried, what the entries allow, how far it came. */
-#define EPT_VIOLATION_READ         (UINT64_C(1) << 0)
-#define EPT_VIOLATION_WRITE        (UINT64_C(1) << 1)
-#define EPT_VIOLATION_FETCH        (UINT64_C(1) << 2)
-#define EPT_VIOLATION_READABLE     (UINT64_C(1) << 3)
-#define EPT_VIOLATION_WRITABLE     (UINT64_C(1) << 4)
-#define EPT_VIOLATION_EXECUTABLE   (UINT64_C(1) << 5)
-#define EPT_VIOLATION_LINEAR_VALID (UINT64_C(1) << 7) /* VMCS_GUEST_LINEAR_ADDRESS means something */
-#define EPT_VIOLATION_TRANSLATED   (UINT64_C(1) << 8) /* the page itself, not the way through the page tables \
-                                                       */
+#define EPT_VIOLATION_READ          (UINT64_C(1) << 0)
+#define EPT_VIOLATION_WRITE         (UINT64_C(1) << 1)
+#define EPT_VIOLATION_FETCH         (UINT64_C(1) << 2)
+#define EPT_VIOLATION_READABLE      (UINT64_C(1) << 3)
+#define EPT_VIOLATION_WRITABLE      (UINT64_C(1) << 4)
+#define EPT_VIOLATION_EXECUTABLE    (UINT64_C(1) << 5)
+#define EPT_VIOLATION_LINEAR_VALID  (UINT64_C(1) << 7) /* VMCS_GUEST_LINEAR_ADDRESS means something */
+#define EPT_VIOLATION_TRANSLATED    (UINT64_C(1) << 8) /* the page itself, not the way to it */
 #define EPT_VIOLATION_NMI_UNBLOCKED (UINT64_C(1) << 12)
 
 enum ept_access { EPT_ACCESS_READ, EPT_ACCESS_WRITE, EPT_ACCESS_FETCH };
