@@ -579,10 +579,10 @@ static size_t put_digits(struct random *random, char *out, uint64_t value, unsig
     size_t count = 0, used = 0;
     do {
         char digit = "0123456789abcdef"[value % base];
+        if (count > 0 && random_one_in(random, 4))
+            reversed[count++] = '_';
         reversed[count++] = random_one_in(random, 2) && digit >= 'a' ? (char)(digit - 32) : digit;
         value /= base;
-        if (value != 0 && random_one_in(random, 4))
-            reversed[count++] = '_';
     } while (value != 0);
     while (count > 0)
         out[used++] = reversed[--count];

@@ -107,18 +107,17 @@ static bool next_cells(struct row *row)
     return more;
 }
 
-static void start_row(const struct printer *printer, uint32_t index, struct row *row)
+static struct row start_row(const struct printer *printer, uint32_t index)
 {
-    row->config = &printer->config->partitions[index];
-    row->plan = &printer->plan->partitions[index];
-    row->core = row->extent = 0;
-    row->started = false;
+    return (struct row){
+        .config = &printer->config->partitions[index],
+        .plan = &printer->plan->partitions[index],
+    };
 }
 
 static void measure(struct printer *printer, uint32_t index)
 {
-    struct row row;
-    start_row(printer, index, &row);
+    struct row row = start_row(printer, index);
     while (next_cells(&row))
         for (int i = 0; i < COLUMN_COUNT; i++)
             printer->widths[i] = max_u64(printer->widths[i], fmt_length(row.cells[i], CELL_BYTES));
@@ -142,11 +141,10 @@ static void print_cells(const struct printer *printer, const char *const cells[C
 
 static void print_partition(const struct printer *printer, uint32_t index)
 {
-    struct row row;
+    struct row row = start_row(printer, index);
     const char *cells[COLUMN_COUNT];
     for (int i = 0; i < COLUMN_COUNT; i++)
         cells[i] = row.cells[i];
-    start_row(printer, index, &row);
     while (next_cells(&row))
         print_cells(printer, cells);
 }

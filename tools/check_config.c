@@ -216,7 +216,7 @@ static void add_cores(struct machine *machine, const struct zone *zone, uint16_t
 {
     for (uint32_t i = 0; i < zone->cores * zone->threads_per_core; i++) {
         if (machine->core_count == MACHINE_MAX_CORES) {
-            fprintf(stderr, "check_config: error: the machine has more than %u logical cores\n",
+            fprintf(stderr, "check_config: error: the machine has more than %d logical cores\n",
                     MACHINE_MAX_CORES);
             exit(STATUS_REFUSED);
         }
