@@ -355,8 +355,10 @@ static void test_picture(void **state)
     if (path == NULL)
         return;
     assert_true(start(1024, 320, 1024, sizeof(shadow)));
-    for (char c = ' '; c <= '~'; c++)
+    for (int i = ' '; i <= '~'; i++) {
+        char c = (char)i;
         screen_write(&screen, &c, 1);
+    }
     write_text(
         "\x01\n\n  Freehold, region eu-north-1\n  cores      4 logical processors, 1 package\n"
         "  memory     6144 MiB: 6100 MiB free, 32 MiB Freehold\n\n"
