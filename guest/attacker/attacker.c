@@ -1,8 +1,8 @@
 /*
- * A hostile tenant. The first word of its command line names one attack; `list` prints them all, in the form
- * docs/guests.md has. Before each it says what it expects, after it what it saw. It ends with 0 when it
- * survived an attack that is to be survived and saw what it expected. An attack that is to be contained must
- * never come to an end.
+ * A hostile tenant. The words of its command line name attacks, made one after the other; `list` prints them
+ * all, in the form docs/guests.md has. Before each it says what it expects, after it what it saw. It ends
+ * with 0 when it survived all that are to be survived and saw what it expected. An attack that is to be
+ * contained must never come to an end; with on_fault = "restart" the next life goes on behind it.
  */
 #include "guest/attacker/attack.h"
 
@@ -77,6 +77,33 @@ static void list(void)
     }
 }
 
+/* True when every word names an attack; else says which does not. */
+static bool words_known(void)
+{
+    char name[32];
+    for (unsigned i = 0; cmdline_word(i, name, sizeof name); i++) {
+        if (!find(name)) {
+            print("attacker: no attack is called \"%s\"; `list` prints those there are\n", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool survives(const struct attack *attack)
+{
+    return text_equal(attack->expects, "exit:0");
+}
+
+static void make(const struct attack *attack)
+{
+    running = attack;
+    print("attacker %s: %s; expects %s\n", running->name, running->what, running->expects);
+    running->run();
+    if (!survives(running))
+        saw(false, "still alive, should have been stopped by %s", running->expects);
+}
+
 int guest_main(void)
 {
     char name[32];
@@ -84,16 +111,17 @@ int guest_main(void)
         list();
         return EXIT_PASS;
     }
-    running = find(name);
-    if (!running) {
-        print("attacker: no attack is called \"%s\"; `list` prints those there are\n", name);
+    if (!words_known())
         return EXIT_USAGE;
+    unsigned lives =
+        boot_info()->incarnation; /* already spent: one for each attack that is to be contained */
+    for (unsigned i = 0; cmdline_word(i, name, sizeof name); i++) {
+        const struct attack *attack = find(name);
+        progress(i + 1);
+        if (lives == 0)
+            make(attack);
+        else if (!survives(attack))
+            lives--;
     }
-    print("attacker %s: %s; expects %s\n", running->name, running->what, running->expects);
-    progress(1);
-    running->run();
-    progress(2);
-    if (!text_equal(running->expects, "exit:0"))
-        saw(false, "still alive, should have been stopped by %s", running->expects);
     return verdicts_failed() == 0 ? EXIT_PASS : EXIT_FAIL;
 }
