@@ -21,7 +21,7 @@ struct event_sink {
 
 struct event_stream {
     struct event_sink sink;
-    uint64_t origin_tsc; /* of the hand-over: "t" counts from here */
+    uint64_t origin_tsc; /* of efi_main: "t" counts from here */
     uint64_t next_seq;
     bool line_open; /* a line has begun and not ended */
 };
