@@ -10,7 +10,7 @@
 
 /* ---------------------------------------------------------------- a line's frame */
 
-static uint64_t since_hand_over(const struct event_stream *stream, uint64_t tsc)
+static uint64_t since_origin(const struct event_stream *stream, uint64_t tsc)
 {
     return tsc > stream->origin_tsc ? tsc - stream->origin_tsc : 0;
 }
@@ -23,7 +23,7 @@ static void begin(struct event_stream *stream, struct json *json, const char *ty
     json_u64(json, "v", EVENT_VERSION);
     json_literal(json, "type", type);
     json_u64(json, "seq", stream->next_seq++);
-    json_u64(json, "t", since_hand_over(stream, tsc));
+    json_u64(json, "t", since_origin(stream, tsc));
 }
 
 static void end(struct event_stream *stream, struct json *json)
@@ -208,7 +208,7 @@ static void put_last_exits(struct json *json, const struct event_stream *stream,
         json_literal(json, "reason", exit_reason_key(exit->reason));
         json_u64(json, "number", exit->reason);
         json_hex(json, "rip", exit->rip);
-        json_u64(json, "t", since_hand_over(stream, exit->tsc));
+        json_u64(json, "t", since_origin(stream, exit->tsc));
         json_end(json);
     }
     json_end(json);
@@ -229,7 +229,7 @@ static void put_capsule(struct json *json, const struct event_stream *stream,
     json_object(json, "capsule");
     json_u64(json, "vcpu", capsule->vcpu);
     json_u64(json, "core", capsule->core);
-    json_u64(json, "t", since_hand_over(stream, capsule->tsc));
+    json_u64(json, "t", since_origin(stream, capsule->tsc));
     json_text(json, "detail", capsule->detail, sizeof(capsule->detail));
     json_literal(json, "exit_reason", exit_reason_key(basic_reason(capsule->exit_reason)));
     json_hex(json, "exit_reason_raw", capsule->exit_reason);
