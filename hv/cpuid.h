@@ -77,13 +77,19 @@ void cpuid_set_xcr0(struct cpuid_table *table, uint64_t xcr0);
 /* Leaves with sub-leaves, those of other ranges, and those that do not exist. */
 const struct cpuid_regs *cpuid_lookup_rare(struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 
+/* The answer to a leaf that has no sub-leaves; NULL for others: ask cpuid_lookup_rare. */
+static inline const struct cpuid_regs *cpuid_lookup_plain(const struct cpuid_table *table, uint32_t leaf)
+{
+    bool plain = leaf < CPUID_BASIC_LEAVES && (table->plain_leaves >> leaf & 1) != 0;
+    return __builtin_expect(plain, 1) ? &table->basic[leaf] : NULL;
+}
+
 /* The answer to CPUID with EAX = leaf and ECX = subleaf, any values. Valid until the next call. */
 static inline const struct cpuid_regs *cpuid_lookup(struct cpuid_table *table, uint32_t leaf,
                                                     uint32_t subleaf)
 {
-    if (__builtin_expect(leaf < CPUID_BASIC_LEAVES && (table->plain_leaves >> leaf & 1), 1))
-        return &table->basic[leaf];
-    return cpuid_lookup_rare(table, leaf, subleaf);
+    const struct cpuid_regs *plain = cpuid_lookup_plain(table, leaf);
+    return plain != NULL ? plain : cpuid_lookup_rare(table, leaf, subleaf);
 }
 
 #endif

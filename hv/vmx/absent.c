@@ -1,0 +1,87 @@
+/* Absent hardware in the device hole. */
+#include "hv/vmx/absent.h"
+
+#include "guest/abi.h"
+#include "hv/memory.h"
+#include "hv/string.h"
+#include "hv/vmx/access.h"
+#include "hv/x86.h"
+
+#define ENTRIES        512
+#define ENTRY_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define ENTRY_UNCACHED ((uint64_t)EPT_UC << 3)
+#define HOLE_DIRECTORY (FH_HOLE_START / PAGE_1G) /* its entry in the first page-directory-pointer table */
+
+_Static_assert(FH_HOLE_END - FH_HOLE_START == PAGE_1G && FH_HOLE_START % PAGE_1G == 0,
+               "the hole is exactly one page directory");
+
+void absent_init(struct partition *partition)
+{
+    struct absent_hole *hole = &partition->hole;
+    uint64_t *directory = memory_need(FRAME_BYTES);
+    hole->table = memory_need(FRAME_BYTES);
+    hole->scratch = memory_need(FRAME_BYTES);
+    hole->scratch_frame = memory_frame(hole->scratch);
+    memset(hole->scratch, 0xff, FRAME_BYTES);
+    /* Every 2 MiB of the hole leads to the one table: its entry i stands for page i of each of them. */
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        directory[i] = memory_frame(hole->table).value | EPT_RWX;
+    const uint64_t *root = memory_reach(partition->ept.root);
+    uint64_t *pointers = memory_reach(hpa(root[0] & ENTRY_ADDRESS));
+    CHECK(pointers[HOLE_DIRECTORY] == 0);
+    pointers[HOLE_DIRECTORY] = memory_frame(directory).value | EPT_RWX;
+}
+
+bool absent_covers(gpa_t address)
+{
+    return address.value >= FH_HOLE_START && address.value < FH_HOLE_END;
+}
+
+/*
+ * Sets the trap flag. Where STI or MOV SS blocks at the same time, VM entry wants the pending debug
+ * exceptions to say so
+ * ("Checks on Guest Non-Register State").
+ */
+static void set_trap(struct vcpu *vcpu)
+{
+    uint64_t rflags = vmread(VMCS_GUEST_RFLAGS);
+    if (vcpu->step == STEP_NONE)
+        vcpu->step_had_trap_flag = (rflags & RFLAGS_TF) != 0;
+    vmwrite(VMCS_GUEST_RFLAGS, rflags | RFLAGS_TF);
+    if ((vmread(VMCS_GUEST_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)
+        vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, PENDING_DEBUG_BS);
+    vcpu->step = STEP_BY_TRAP;
+}
+
+void absent_open(struct vcpu *vcpu, gpa_t address, bool delivering)
+{
+    struct absent_hole *hole = &vcpu->partition->hole;
+    vcpu->absent_accesses++;
+    spin_lock(&hole->lock);
+    __atomic_store_n(&hole->table[address.value / FRAME_BYTES % ENTRIES],
+                     hole->scratch_frame.value | ENTRY_UNCACHED | EPT_READ | EPT_WRITE, __ATOMIC_RELAXED);
+    spin_unlock(&hole->lock);
+    if (!delivering) {
+        set_trap(vcpu);
+        return;
+    }
+    vcpu->step = STEP_BY_TIMER;
+    vmwrite(VMCS_PREEMPTION_TIMER_VALUE, 1);
+}
+
+/*
+ * Another vCPU of the same partition may be in the middle of its own step: it then takes the violation again.
+ * Its stale translations can only reach the partition's own page of ones.
+ */
+void absent_close(struct vcpu *vcpu)
+{
+    struct absent_hole *hole = &vcpu->partition->hole;
+    spin_lock(&hole->lock);
+    memset(hole->table, 0, FRAME_BYTES);
+    memset(hole->scratch, 0xff, FRAME_BYTES);
+    spin_unlock(&hole->lock);
+    vmx_invept(vcpu->partition->ept_pointer);
+    if (vcpu->step == STEP_BY_TRAP && !vcpu->step_had_trap_flag)
+        vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~RFLAGS_TF);
+    vcpu->step = STEP_NONE;
+}
