@@ -74,6 +74,7 @@ enum fh_call {
 /* CPUID: the hypervisor's leaves. */
 #define FH_CPUID_BASE      0x40000000u /* EAX highest leaf, EBX ECX EDX "FreeholdHv  " */
 #define FH_CPUID_SIGNATURE "FreeholdHv  "
+#define FH_CPUID_TSC_KHZ   0x40000010u /* EAX frequency of the TSC in kHz; other registers 0 */
 
 /* Ports. */
 #define FH_PORT_UART 0x3F8 /* 16550, polled */

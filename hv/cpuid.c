@@ -247,7 +247,7 @@ static void fill_hypervisor(struct cpuid_policy *p, const struct cpuid_features 
     __builtin_memcpy(&first->ebx, &FH_CPUID_SIGNATURE[0], 4);
     __builtin_memcpy(&first->ecx, &FH_CPUID_SIGNATURE[4], 4);
     __builtin_memcpy(&first->edx, &FH_CPUID_SIGNATURE[8], 4);
-    p->table.hypervisor[CPUID_LEAF_TSC_KHZ - FH_CPUID_BASE].eax =
+    p->table.hypervisor[FH_CPUID_TSC_KHZ - FH_CPUID_BASE].eax =
         (uint32_t)min_u64(features->tsc_hz / 1000, UINT32_MAX);
 }
 
