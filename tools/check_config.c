@@ -303,7 +303,7 @@ static void reserve_memory(struct machine *machine, const struct config *config,
     };
     hv_budget(&input, &budget);
     const struct memmap_range *low = &machine->map.ranges[0];
-    uint64_t bytes = align_up(budget.total_bytes + FIRMWARE_BYTES, PAGE_2M);
+    uint64_t bytes = align_up(budget.total_bytes + guest_image_bytes + FIRMWARE_BYTES, PAGE_2M);
     struct extent kept = {low->end - min_u64(bytes, low->end), low->end};
     if (kept.start < MIB || memmap_reserve(&machine->map, kept, MEMMAP_HYPERVISOR) != MEMMAP_OK) {
         fprintf(stderr,
@@ -347,6 +347,16 @@ static uint64_t check_image(const struct options *options, const struct partitio
     return file.length;
 }
 
+/* An image that several partitions name is read once. */
+static bool is_first_of_image(const struct config *config, uint32_t index)
+{
+    const struct partition_config *partition = &config->partitions[index];
+    for (const struct partition_config *p = config->partitions; p < partition; p++)
+        if (p->image_builtin == partition->image_builtin && fmt_equal(p->image, partition->image))
+            return false;
+    return true;
+}
+
 /* Checks every image there is to check; returns how much memory all of them take. */
 static uint64_t check_images(const struct options *options, const struct config *config)
 {
@@ -354,7 +364,9 @@ static uint64_t check_images(const struct options *options, const struct config 
     for (uint32_t i = 0; i < config->partition_count; i++) {
         const struct partition_config *partition = &config->partitions[i];
         bool look = options->images_path != NULL && !partition->image_builtin;
-        bytes += align_up(look ? check_image(options, partition) : GUEST_IMAGE_BYTES, FRAME_BYTES);
+        uint64_t image_bytes = look ? check_image(options, partition) : GUEST_IMAGE_BYTES;
+        if (is_first_of_image(config, i))
+            bytes += align_up(image_bytes, FRAME_BYTES);
     }
     return bytes;
 }

@@ -110,7 +110,7 @@ class CheckConfig(unittest.TestCase):
         self.assertIn("more than 256 logical cores", self.check(config, "--machine", path).stderr)
 
     def test_a_machine_can_be_too_small_for_freehold_itself(self):
-        many = "".join(PARTITION.format(f"p{number}", "") for number in range(32))
+        many = "".join(PARTITION.format(f"p{number}", "").replace("builtin:hello", f"{number}.elf") for number in range(32))
         done = self.check(self.write("freehold.toml", many), "--cpus", "256", "--memory", "64")
         self.assertEqual(done.returncode, REFUSED)
         self.assertIn("too small", done.stderr)
