@@ -22,6 +22,7 @@ enum vcpu_activity {
 
 /* An access to absent hardware under way, and what ends it. */
 enum vcpu_step { STEP_NONE, STEP_BY_TRAP, STEP_BY_TIMER };
+#define STEP_PAGES 4
 
 /* What every VM exit notes; further fields are read by the handler that needs them. */
 struct exit_record {
@@ -59,9 +60,11 @@ struct vcpu {
     struct vapic vapic;
     bool interrupt_window; /* the processor exits as soon as the guest can take an interrupt */
     bool nmi_window;
-    bool nmi_pending;        /* an NMI from another vCPU waits for delivery */
-    enum vcpu_step step;     /* through absent hardware, hv/vmx/absent.c */
-    bool step_had_trap_flag; /* RFLAGS.TF as the guest had it */
+    bool nmi_pending;               /* an NMI from another vCPU waits for delivery */
+    enum vcpu_step step;            /* through absent hardware, hv/vmx/absent.c */
+    bool step_had_trap_flag;        /* RFLAGS.TF as the guest had it */
+    uint16_t step_page[STEP_PAGES]; /* open for it, by number modulo 512 */
+    uint32_t step_pages;            /* may exceed STEP_PAGES: then more are open than remembered */
     uint32_t primary_controls;
     uint64_t slice_ticks; /* of the preemption timer, in its own units */
     uint64_t cr4_hidden;  /* CR4 bits the processor needs and the guest must not see */

@@ -39,8 +39,7 @@ bool absent_covers(gpa_t address)
 
 /*
  * Sets the trap flag. Where STI or MOV SS blocks at the same time, VM entry wants the pending debug
- * exceptions to say so
- * ("Checks on Guest Non-Register State").
+ * exceptions to say so ("Checks on Guest Non-Register State").
  */
 static void set_trap(struct vcpu *vcpu)
 {
@@ -53,20 +52,35 @@ static void set_trap(struct vcpu *vcpu)
     vcpu->step = STEP_BY_TRAP;
 }
 
-void absent_open(struct vcpu *vcpu, gpa_t address, bool delivering)
+void absent_open(struct vcpu *vcpu, gpa_t address, bool write, bool delivering)
 {
     struct absent_hole *hole = &vcpu->partition->hole;
+    uint32_t page = (uint32_t)(address.value / FRAME_BYTES % ENTRIES);
+    /* A read meets a page it cannot change: only a write leaves something to make good. */
+    uint64_t permissions = write ? EPT_READ | EPT_WRITE : EPT_READ;
     vcpu->absent_accesses++;
     spin_lock(&hole->lock);
-    __atomic_store_n(&hole->table[address.value / FRAME_BYTES % ENTRIES],
-                     hole->scratch_frame.value | ENTRY_UNCACHED | EPT_READ | EPT_WRITE, __ATOMIC_RELAXED);
+    __atomic_store_n(&hole->table[page],
+                     hole->table[page] | hole->scratch_frame.value | ENTRY_UNCACHED | permissions,
+                     __ATOMIC_RELAXED);
+    hole->written |= write;
     spin_unlock(&hole->lock);
+    /* An instruction may touch several pages of the hole; they all stay open until it is done. */
+    if (vcpu->step_pages < STEP_PAGES)
+        vcpu->step_page[vcpu->step_pages] = (uint16_t)page;
+    vcpu->step_pages++;
     if (!delivering) {
         set_trap(vcpu);
         return;
     }
     vcpu->step = STEP_BY_TIMER;
     vmwrite(VMCS_PREEMPTION_TIMER_VALUE, 1);
+}
+
+static void fill(void *page, uint64_t value)
+{
+    uint64_t count = FRAME_BYTES / sizeof(value);
+    __asm__ volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(value) : "memory");
 }
 
 /*
@@ -77,11 +91,17 @@ void absent_close(struct vcpu *vcpu)
 {
     struct absent_hole *hole = &vcpu->partition->hole;
     spin_lock(&hole->lock);
-    memset(hole->table, 0, FRAME_BYTES);
-    memset(hole->scratch, 0xff, FRAME_BYTES);
+    for (uint32_t i = 0; i < vcpu->step_pages && i < STEP_PAGES; i++)
+        hole->table[vcpu->step_page[i]] = 0;
+    if (vcpu->step_pages > STEP_PAGES) /* more than are remembered */
+        fill(hole->table, 0);
+    if (hole->written)
+        fill(hole->scratch, UINT64_MAX);
+    hole->written = false;
     spin_unlock(&hole->lock);
     vmx_invept(vcpu->partition->ept_pointer);
     if (vcpu->step == STEP_BY_TRAP && !vcpu->step_had_trap_flag)
         vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~RFLAGS_TF);
     vcpu->step = STEP_NONE;
+    vcpu->step_pages = 0;
 }

@@ -20,7 +20,7 @@ void absent_init(struct partition *partition);
 bool absent_covers(gpa_t address);
 
 /* An access to the hole: opens its page. `delivering`: the processor's own, while it delivered an event. */
-void absent_open(struct vcpu *vcpu, gpa_t address, bool delivering);
+void absent_open(struct vcpu *vcpu, gpa_t address, bool write, bool delivering);
 
 /* The access is over: closes the page, which is all ones again, and gives the guest its trap flag back. */
 void absent_close(struct vcpu *vcpu);

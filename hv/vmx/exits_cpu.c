@@ -168,6 +168,7 @@ static enum exit_action write_cr0(struct vcpu *vcpu, uint64_t value)
     vmwrite(VMCS_GUEST_EFER, now.efer);
     vmwrite(VMCS_CR0_READ_SHADOW, now.cr0);
     vmwrite(VMCS_GUEST_CR0, vmx_guest_cr0_fit(&vmx_caps, now.cr0 & ~(CR0_NW | CR0_CD)));
+    vmx_flush_linear(vcpu);
     return EXIT_NEXT;
 }
 
@@ -182,6 +183,7 @@ static enum exit_action write_cr4(struct vcpu *vcpu, uint64_t value)
     vmwrite(VMCS_CR4_READ_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, value | vcpu->cr4_hidden | CR4_MCE);
     cpuid_set_osxsave(&vcpu->cpuid, (value & CR4_OSXSAVE) != 0);
+    vmx_flush_linear(vcpu);
     return EXIT_NEXT;
 }
 

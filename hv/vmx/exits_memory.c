@@ -21,7 +21,7 @@ enum exit_action exit_ept_violation(struct vcpu *vcpu)
     struct exit_ept_violation violation = exit_decode_ept_violation(vmread(VMCS_EXIT_QUALIFICATION));
     if (absent_covers(address) && violation.access != EPT_ACCESS_FETCH) {
         restore_nmi_blocking(&violation);
-        absent_open(vcpu, address, exits_redeliver());
+        absent_open(vcpu, address, violation.access == EPT_ACCESS_WRITE, exits_redeliver());
         return EXIT_RESUME;
     }
     static const char *const what[] = {

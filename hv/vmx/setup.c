@@ -212,14 +212,19 @@ static void wipe_registers(void)
     cpu_write_cr2(0);
 }
 
-/* Forgets translations of whoever ran here before. */
-static void flush_translations(const struct vcpu *vcpu)
+void vmx_flush_linear(const struct vcpu *vcpu)
 {
-    vmx_invept(vcpu->partition->ept_pointer);
     if (vmx_caps.invvpid_single_context)
         vmx_invvpid(INVVPID_SINGLE_CONTEXT, vpid_of(vcpu));
     else if (vmx_caps.vpid)
         vmx_invvpid(INVVPID_ALL_CONTEXTS, 0);
+}
+
+/* Forgets translations of whoever ran here before. */
+static void flush_translations(const struct vcpu *vcpu)
+{
+    vmx_invept(vcpu->partition->ept_pointer);
+    vmx_flush_linear(vcpu);
 }
 
 static void reset_counters(struct vcpu *vcpu)
@@ -230,6 +235,7 @@ static void reset_counters(struct vcpu *vcpu)
     memset(vcpu->ring, 0, sizeof(vcpu->ring));
     vcpu->interrupt_window = vcpu->nmi_window = vcpu->nmi_pending = false;
     vcpu->step = STEP_NONE;
+    vcpu->step_pages = 0;
     vcpu->xcr0 = XCR0_X87;
     vcpu->progress = 0;
     vcpu->limit_base_ticks = vcpu->ticks_run;

@@ -41,6 +41,10 @@ void vmx_vcpu_startup(struct vcpu *vcpu, uint8_t vector);
 /* The vCPU goes back to waiting after an INIT. */
 void vmx_vcpu_init_reset(struct vcpu *vcpu);
 
+/* Forgets the guest's linear translations on this core, as the processor does when it changes paging bits
+ * itself. */
+void vmx_flush_linear(const struct vcpu *vcpu);
+
 /* The guest has left this core: nothing of it stays in registers, windows or TLB. */
 void vmx_vcpu_stop(struct vcpu *vcpu);
 
