@@ -96,9 +96,11 @@ static const char *refusal_name(enum refusal why)
     return names[why];
 }
 
-static bool refuse(struct boot *boot, enum refusal why, EFI_STATUS status, const char *message)
+/* lead: what comes before the message for people. */
+static bool refuse(struct boot *boot, enum refusal why, EFI_STATUS status, const char *lead,
+                   const char *message)
 {
-    say("Freehold cannot run here: %s\n", message);
+    say("%s%s\n", lead, message);
     console_event_refused(refusal_name(why), message);
     boot->status = status;
     return false;
@@ -111,7 +113,7 @@ bool boot_refuse(struct boot *boot, enum refusal why, EFI_STATUS status, const c
     va_start(args, format);
     fmt_vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    return refuse(boot, why, status, message);
+    return refuse(boot, why, status, "Freehold cannot run here: ", message);
 }
 
 bool boot_refuse_memory(struct boot *boot, const char *what, uint64_t bytes)
@@ -134,5 +136,5 @@ bool boot_refuse_at(struct boot *boot, enum refusal why, EFI_STATUS status, stru
     va_start(args, format);
     fmt_vsnprintf(message + used, sizeof(message) - used, format, args);
     va_end(args);
-    return refuse(boot, why, status, message);
+    return refuse(boot, why, status, "", message); /* the place comes first, as editors like it */
 }

@@ -438,7 +438,7 @@ static void no_poweroff_from_nonsense(void **state)
     append(DSDT, S5_BYTES(0x5B, '_', 'S', '5', '_', 0x12, 0x06, 2, 0x0A, 5, 0x0A, 5)); /* not a name */
     append(DSDT, S5_BYTES(0x08, '_', 'S', '5', '_', 0x12, 0x06, 2, 0x70, 5));          /* not an integer */
     append(DSDT, S5_BYTES(0x08, '_', 'S', '5', '_', 0x0A, 0x06, 2, 0x0A, 5));          /* not a package */
-    append(DSDT, S5_BYTES(0x08, '_', 'S', '5', '_', 0x12, 0xC6)); /* ends inside the package length */
+    append(DSDT, S5_BYTES(0x08, '_', 'S', '5', '_', 0x12, 0xC6, 0)); /* ends inside the package length */
     expect_poweroff(0, 0, 0, 0);
     append(DSDT,
            S5_BYTES(0x08, '_', 'S', '5', '_', 0x12, 0x08, 2, 0x0A, 5, 0x0C, 5)); /* ends inside an operand */
