@@ -45,9 +45,7 @@ struct core {
 
 static inline struct core *this_core(void)
 {
-    struct core *core;
-    __asm__("mov %%gs:0, %0" : "=r"(core));
-    return core;
+    return cpu_gs_first();
 }
 
 /* All cores by index; NULL where not set up. */

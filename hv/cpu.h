@@ -169,6 +169,35 @@ static inline _Noreturn void cpu_halt(void)
         __asm__ volatile("cli\n\thlt" : : : "memory");
 }
 
+/* The pointer that stands first in what GS points to: see this_core. */
+static inline void *cpu_gs_first(void)
+{
+    void *pointer;
+    __asm__("mov %%gs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+
+/* Takes the NMI vector by an instruction: its handler's IRET lets NMIs through again. */
+static inline void cpu_take_nmi(void)
+{
+    __asm__ volatile("int $2" : : : "memory");
+}
+
+/* XRSTOR of those components, which XCR0 must enable. The image is 64-byte aligned. */
+static inline void cpu_xrstor(const void *image, uint64_t components)
+{
+    __asm__ volatile("xrstor64 (%0)"
+                     :
+                     : "r"(image), "a"((uint32_t)components), "d"((uint32_t)(components >> 32))
+                     : "memory");
+}
+
+/* The same for a processor without XSAVE. */
+static inline void cpu_fxrstor(const void *image)
+{
+    __asm__ volatile("fxrstor64 (%0)" : : "r"(image) : "memory");
+}
+
 struct __attribute__((packed)) cpu_table_pointer {
     uint16_t limit;
     uint64_t base;

@@ -161,21 +161,12 @@ static enum exit_action deliver_debug(struct vcpu *vcpu)
     return EXIT_RESUME;
 }
 
-/*
- * An NMI is this machine's, never the guest's. The exit leaves NMIs blocked until an IRET: taking the vector
- * by an instruction counts the NMI in its handler, whose IRET opens them again.
- */
-static void take_host_nmi(void)
-{
-    __asm__ volatile("int $2" : : : "memory");
-}
-
 enum exit_action exit_exception(struct vcpu *vcpu)
 {
     struct exit_event exception = exit_decode_event((uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO));
     switch (exception.vector) {
-    case VECTOR_NMI:
-        take_host_nmi();
+    case VECTOR_NMI: /* this machine's, never the guest's; the exit leaves NMIs blocked until an IRET */
+        cpu_take_nmi();
         return EXIT_RESUME;
     case VECTOR_DB:
         return deliver_debug(vcpu);

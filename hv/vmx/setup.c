@@ -198,10 +198,10 @@ static void wipe_registers(void)
     uint64_t xcr0 = vmx_cpuid_policy.xcr0_allowed;
     if (xcr0 != 0) {
         cpu_xsetbv(xcr0);
-        __asm__ volatile("xrstor64 %0" : : "m"(initial), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)));
+        cpu_xrstor(&initial, xcr0);
         cpu_xsetbv(XCR0_X87);
     } else {
-        __asm__ volatile("fxrstor64 %0" : : "m"(initial));
+        cpu_fxrstor(&initial);
     }
     for (uint32_t i = 0; i < ARRAY_SIZE(msrs); i++)
         cpu_wrmsr(msrs[i], 0);
