@@ -35,7 +35,8 @@ static void check_zero(uint64_t start, uint64_t end)
     for (uint64_t at = start; at < end; at += CHUNK_BYTES) {
         uint64_t stop = end - at < CHUNK_BYTES ? end : at + CHUNK_BYTES;
         uint64_t found = memory_first_nonzero(at, stop);
-        check(found == stop, "memory at 0x%lx is 0x%x, should be 0", found, *(const volatile uint8_t *)found);
+        uint8_t byte = found == stop ? 0 : *(const volatile uint8_t *)found;
+        check(found == stop, "memory at 0x%lx is 0x%x, should be 0", found, byte);
         progress(stop >> 12);
     }
 }
