@@ -31,6 +31,7 @@ enum apic_register {
 #define LVT_MASKED         (1u << 16)
 #define LVT_TSC_DEADLINE   (2u << 17)
 #define LVT_NMI            (4u << 8)
+#define ICR_NMI            (4u << 8)
 #define ICR_INIT           (5u << 8)
 #define ICR_STARTUP        (6u << 8)
 #define ICR_PENDING        (1u << 12)
@@ -133,6 +134,11 @@ static void send(uint32_t to_apic_id, uint32_t command)
 void apic_send(uint32_t to_apic_id, uint8_t vector)
 {
     send(to_apic_id, vector | ICR_ASSERT);
+}
+
+void apic_send_nmi(uint32_t to_apic_id)
+{
+    send(to_apic_id, ICR_NMI | ICR_ASSERT);
 }
 
 void apic_send_init(uint32_t to_apic_id)

@@ -27,6 +27,9 @@ void apic_eoi(void);
 /* A fixed interrupt to one core. Any core may call it. */
 void apic_send(uint32_t to_apic_id, uint8_t vector);
 
+/* A non-maskable interrupt to one core. */
+void apic_send_nmi(uint32_t to_apic_id);
+
 void apic_send_init(uint32_t to_apic_id);
 /* The core starts in real mode at page << 12. */
 void apic_send_startup(uint32_t to_apic_id, uint8_t page);

@@ -43,6 +43,7 @@ static struct serial com2;
 static struct event_log event_log; /* of a machine without COM2 */
 static struct screen screen;
 static bool have_screen;
+static const struct event_stream *live_stream; /* what a panic goes on with */
 
 static void serial_open(struct serial *serial, uint16_t port, uint32_t capacity)
 {
@@ -221,6 +222,11 @@ void console_flush(void)
         screen_refresh(&screen, UINT32_MAX);
 }
 
+void console_use_stream(const struct event_stream *stream)
+{
+    live_stream = stream;
+}
+
 int console_input(void)
 {
     if (com1.port == 0 || (cpu_in8(com1.port + UART_STATUS) & STATUS_DATA) == 0)
@@ -238,6 +244,9 @@ void console_panic(const char *message)
 {
     static const char prefix[] = "\r\nfreehold: PANIC: ";
     struct event_stream stream;
+    /* What was queued comes first: the other cores stand still by now. */
+    serial_drain(&com1);
+    serial_drain(&com2);
     serial_shout(&com1, prefix, sizeof(prefix) - 1);
     serial_shout(&com1, message, fmt_length(message, CONSOLE_LINE_BYTES));
     serial_shout(&com1, "\r\n", 2);
@@ -246,7 +255,10 @@ void console_panic(const char *message)
         screen_write(&screen, message, fmt_length(message, CONSOLE_LINE_BYTES));
         screen_refresh(&screen, UINT32_MAX);
     }
-    event_stream_start(&stream, (struct event_sink){.write = shout_event}, 0);
-    stream.line_open = true; /* another core may have been in the middle of a line */
+    if (live_stream != NULL)
+        stream = *live_stream;
+    else
+        event_stream_start(&stream, (struct event_sink){.write = shout_event}, 0);
+    stream.sink = (struct event_sink){.write = shout_event};
     event_panic(&stream, cpu_rdtsc(), this_core()->index, message);
 }

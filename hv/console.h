@@ -30,6 +30,9 @@ struct event_sink console_event_sink(void);
 /* The events that memory holds for want of a COM2. */
 void console_show_events(void);
 
+/* The stream of events: a panic ends its open line and goes on with its numbers. */
+void console_use_stream(const struct event_stream *stream);
+
 /* Moves queued bytes to the UARTs as far as they take them now; true while something is left. */
 bool console_poll(void);
 

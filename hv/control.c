@@ -400,6 +400,7 @@ void control_init(const struct handoff *handoff, const struct plan *plan)
         .vmx_feature_count = vmx_feature_names(features),
     };
     event_stream_start(&control.events, console_event_sink(), handoff->entry_tsc);
+    console_use_stream(&control.events);
     event_boot(&control.events, cpu_rdtsc(), &boot);
     event_plan(&control.events, cpu_rdtsc(), refresh());
 }

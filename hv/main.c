@@ -43,6 +43,12 @@ static void create_partitions(void)
     }
 }
 
+static void tell_features(void)
+{
+    const char *features[VMX_FEATURE_NAMES_MAX];
+    banner_features(features, vmx_feature_names(features), console_line_to, NULL);
+}
+
 /* The rest of start-up, on the boot core's own stack. */
 static _Noreturn void start(void)
 {
@@ -52,6 +58,7 @@ static _Noreturn void start(void)
     memory_type_init();                     /* MTRRs */
     vmx_init(handoff->machine.tsc_hz);      /* capabilities, CPUID policy */
     banner_machine(&handoff->machine, handoff->config.region, handoff->config_source, console_line_to, NULL);
+    tell_features();
     ownership_init(handoff, &plan); /* frames: who owns which; the plan, carved */
     plan_table(&handoff->config, &handoff->machine, &plan, console_line_to, NULL);
     if (!vmx_core_enable(cores[0])) /* VMXON */

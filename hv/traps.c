@@ -18,11 +18,13 @@ struct idt_gate {
     uint32_t reserved;
 };
 
-#define GATE_INTERRUPT 0x8e /* present, ring 0, 64-bit interrupt gate: interrupts stay off */
-#define STUB_BYTES     16   /* hv/entry.S aligns every stub to this */
+#define GATE_INTERRUPT 0x8e   /* present, ring 0, 64-bit interrupt gate: interrupts stay off */
+#define STOP_ROUNDS    100000 /* of waiting for the others to stand still */
+#define STUB_BYTES     16     /* hv/entry.S aligns every stub to this */
 
 extern const char trap_stubs[];
 
+static uint32_t panicking; /* set once, by the core whose panic it is */
 static struct idt_gate idt[256] __attribute__((aligned(16)));
 
 static void set_gate(uint32_t vector, uint8_t ist)
@@ -70,8 +72,11 @@ void traps_interrupt(uint32_t vector)
 void trap_dispatch(struct trap_frame *frame)
 {
     if (frame->vector == VECTOR_NMI) {
-        /* Nobody here sends NMIs: a button, a watchdog or a platform error. Counted and shown by `status`. */
+        /* A button, a watchdog, a platform error: counted and shown by `status`. Our own come with a panic.
+         */
         this_core()->nmi_count++;
+        if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE) != 0)
+            cpu_halt(); /* another core panicked and stops everybody */
         return;
     }
     if (frame->vector >= VECTOR_EXCEPTION_LIMIT) {
@@ -85,13 +90,23 @@ void trap_dispatch(struct trap_frame *frame)
           (unsigned long long)frame->gpr[RCX], (unsigned long long)frame->gpr[RDX]);
 }
 
+/* An NMI stops a core wherever it is, in a guest too. */
+static void stop_others(void)
+{
+    for (uint32_t i = 0; i < ARRAY_SIZE(cores); i++)
+        if (cores[i] != NULL && cores[i] != this_core() && cores[i]->online != 0)
+            apic_send_nmi(cores[i]->apic_id);
+    for (uint32_t i = 0; i < STOP_ROUNDS; i++)
+        cpu_pause();
+}
+
 _Noreturn void panic(const char *format, ...)
 {
-    static uint32_t panicking;
     char text[400];
     va_list args;
     if (__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQ_REL) != 0)
-        cpu_halt(); /* another core is already telling */
+        cpu_halt(); /* another core is already telling, or this one failed while it told */
+    stop_others();
     va_start(args, format);
     fmt_vsnprintf(text, sizeof(text), format, args);
     va_end(args);
