@@ -42,7 +42,7 @@ GUESTS := $(patsubst X(%),%,$(shell grep -oE 'X\([a-z]+\)' hv/builtins.h))
 FREESTANDING := -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing \
                 -mno-red-zone -mgeneral-regs-only -fno-common -ffunction-sections -fdata-sections
 HV_FLAGS   := $(STD) $(WARN) $(FREESTANDING) -O2 -g -mcmodel=kernel -fno-pic -fno-pie
-BOOT_FLAGS := $(STD) $(WARN) $(FREESTANDING) -O2 -g -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+BOOT_FLAGS := $(STD) $(WARN) $(FREESTANDING) -Os -g -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI \
               -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 GUEST_FLAGS := $(STD) $(WARN) $(FREESTANDING) -O2 -g -mcmodel=small -fno-pic -fno-pie
 HOST_FLAGS := $(STD) $(WARN) -O1 -g -fno-omit-frame-pointer
