@@ -555,6 +555,35 @@ static void a_return_that_finds_the_table_full_is_taken_back(void **state)
     assert_int_equal(frames_bytes(&table, FRAME_SCRUB, OWNER_NONE), 0x30000);
 }
 
+static void among_equals_the_lowest_is_carved(void **state)
+{
+    (void)state;
+    const struct memmap_input inputs[] = {{4 * MIB, FRAMES_IN(PAGE_2M), MEMMAP_FREE},
+                                          {8 * MIB, FRAMES_IN(PAGE_2M), MEMMAP_FREE},
+                                          {12 * MIB, FRAMES_IN(PAGE_2M), MEMMAP_FREE}};
+    struct frame_table table = example(inputs, 3);
+    struct extent out[2];
+    uint32_t count;
+    struct carve_request request = wants(2 * PAGE_2M, PAGE_2M);
+    assert_int_equal(frames_carve(&table, &request, out, 2, &count), ALLOC_OK);
+    assert_int_equal(out[0].start, 4 * MIB);
+    assert_int_equal(out[1].start, 8 * MIB);
+}
+
+static void beyond_the_last_entry_nothing_is_read(void **state)
+{
+    (void)state;
+    /* Of exactly the table's size, so that ASan sees it. */
+    struct frame_extent *entry = malloc(sizeof(*entry));
+    *entry = (struct frame_extent){0x100000, 0x200000, PARTITION, FRAME_OWNED, 0};
+    struct frame_table table = {1, 1, entry};
+    const struct extent beyond = {0x200000, 0x201000}, across = {0x1ff000, 0x201000};
+    assert_int_equal(frames_return(&table, PARTITION, beyond), ALLOC_E_NOT_OWNER);
+    assert_int_equal(frames_return(&table, PARTITION, across), ALLOC_E_NOT_OWNER);
+    assert_null(frames_find(&table, hpa(0x200000)));
+    free(entry);
+}
+
 static void returned_memory_is_not_carved_before_it_is_scrubbed(void **state)
 {
     (void)state;
@@ -705,6 +734,8 @@ int main(void)
         cmocka_unit_test(pieces_on_a_gib_yield_to_fewer_pieces),
         cmocka_unit_test(the_zone_asked_for_comes_first),
         cmocka_unit_test(a_return_that_finds_the_table_full_is_taken_back),
+        cmocka_unit_test(among_equals_the_lowest_is_carved),
+        cmocka_unit_test(beyond_the_last_entry_nothing_is_read),
         cmocka_unit_test(returned_memory_is_not_carved_before_it_is_scrubbed),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(the_first_mib_stays_with_the_firmware),
