@@ -112,6 +112,8 @@ bool find_cores(struct boot *boot);
 /* files.c: the configuration, or the default one; then the guests' images, checked. */
 bool read_configuration(struct boot *boot);
 bool read_images(struct boot *boot);
+/* Whether partition `index` is the first with its image: partitions with one image share its frames. */
+bool image_is_first_use(const struct handoff *handoff, uint32_t index);
 
 /* memory.c: the plan fits the memory as it is now. The rehearsal itself takes no firmware service. */
 bool prepare_rehearsal(struct boot *boot);

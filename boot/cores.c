@@ -9,12 +9,10 @@
 #include "hv/cpu.h"
 
 #define CORE_TIMEOUT_MICROSECONDS 1000000u
-/* More processors than these are counted, not described: the machine is refused anyway. */
-#define MAX_FIRMWARE_CORES (2 * MACHINE_MAX_CORES)
 
 struct found_cores {
     uint32_t count;
-    struct firmware_core cores[MAX_FIRMWARE_CORES];
+    struct firmware_core cores[MACHINE_MAX_CORES]; /* more are counted, not described: they are refused */
 };
 
 /* What an application processor says of itself. */
@@ -81,19 +79,17 @@ static bool find_by_mp_services(struct boot *boot, struct mp_services *mp, struc
     if (EFI_ERROR(mp->get_number_of_processors(mp, &count, &enabled)))
         return boot_refuse(boot, REFUSED_FIRMWARE, EFI_DEVICE_ERROR,
                            "the firmware's MP services do not tell the number of processors");
-    for (UINTN i = 0; i < count && found->count < MAX_FIRMWARE_CORES; i++) {
+    for (UINTN i = 0; i < count; i++) {
         struct mp_processor processor = {0};
         if (EFI_ERROR(mp->get_processor_info(mp, i, &processor)))
             return boot_refuse(boot, REFUSED_FIRMWARE, EFI_DEVICE_ERROR,
                                "the firmware's MP services do not describe processor %u", (uint32_t)i);
-        if ((processor.status & MP_STATUS_ENABLED) == 0)
+        if ((processor.status & MP_STATUS_ENABLED) == 0 || found->count++ >= MACHINE_MAX_CORES)
             continue;
-        struct firmware_core core = {
-            .apic_id = (uint32_t)processor.id,
-            .boot = (processor.status & MP_STATUS_BOOT_PROCESSOR) != 0,
-        };
-        found->cores[found->count++] = core;
-        if (!core.boot && !ask_core(boot, mp, i, core.apic_id))
+        struct firmware_core *core = &found->cores[found->count - 1];
+        core->apic_id = (uint32_t)processor.id;
+        core->boot = (processor.status & MP_STATUS_BOOT_PROCESSOR) != 0;
+        if (!core->boot && !ask_core(boot, mp, i, core->apic_id))
             return false;
     }
     return true;

@@ -5,12 +5,12 @@
 #include "boot/blobs.h"
 #include "boot/boot.h"
 #include "boot/console.h"
+#include "guest/abi.h"
 #include "hv/fmt.h"
 #include "hv/image.h"
 
 #define CONFIG_MAX_BYTES MIB
 #define IMAGE_MAX_BYTES  (512 * MIB)
-#define IMAGE_LOW_MEMORY (3 * GIB) /* guest-physical memory below the device hole, guest/abi.h */
 #define DIRECTORY_PATH   "\\freehold\\"
 #define PATH_BYTES       (sizeof(DIRECTORY_PATH) + CONFIG_IMAGE_BYTES)
 #define READ_CHUNK_BYTES MIB
@@ -220,10 +220,18 @@ static bool read_image(struct boot *boot, uint32_t index)
         };
     }
     struct image_layout layout;
-    uint64_t low_memory = min_u64(partition->memory_bytes, IMAGE_LOW_MEMORY);
+    uint64_t low_memory = min_u64(partition->memory_bytes, FH_HOLE_START);
     enum image_status status =
         image_check((const void *)image->base, image->bytes, image->flat, low_memory, &layout);
     return status == IMAGE_OK || refuse_image(boot, partition, image_status_text(status));
+}
+
+bool image_is_first_use(const struct handoff *handoff, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (handoff->images[i].base == handoff->images[index].base)
+            return false;
+    return true;
 }
 
 bool read_images(struct boot *boot)

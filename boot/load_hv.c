@@ -13,7 +13,8 @@ static uint64_t guest_image_bytes(const struct handoff *handoff)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < handoff->config.partition_count; i++)
-        bytes += align_up(handoff->images[i].bytes, FRAME_BYTES);
+        if (image_is_first_use(handoff, i))
+            bytes += align_up(handoff->images[i].bytes, FRAME_BYTES);
     return bytes;
 }
 

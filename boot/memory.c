@@ -119,15 +119,6 @@ static bool reserve(struct boot *boot, uint64_t base, uint64_t bytes)
     return refuse_map(boot, "does not show the memory that it gave us as usable");
 }
 
-/* Images that several partitions share are reserved once. */
-static bool is_first_use(const struct handoff *handoff, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++)
-        if (handoff->images[i].base == handoff->images[index].base)
-            return false;
-    return true;
-}
-
 static bool reserve_own(struct boot *boot)
 {
     const struct handoff *handoff = boot->handoff;
@@ -135,7 +126,8 @@ static bool reserve_own(struct boot *boot)
         !reserve(boot, handoff->trampoline, handoff->trampoline == 0 ? 0 : FRAME_BYTES))
         return false;
     for (uint32_t i = 0; i < handoff->config.partition_count; i++)
-        if (is_first_use(handoff, i) && !reserve(boot, handoff->images[i].base, handoff->images[i].bytes))
+        if (image_is_first_use(handoff, i) &&
+            !reserve(boot, handoff->images[i].base, handoff->images[i].bytes))
             return false;
     return true;
 }

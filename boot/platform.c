@@ -7,6 +7,9 @@
 #include "boot/efi_map.h"
 #include "hv/cpu.h"
 
+/* The shorter of the two entry points, that of SMBIOS 3. */
+#define SMBIOS_ENTRY_POINT_BYTES 24u
+
 /* PCI configuration mechanism 1 (PCI Local Bus Specification 3.0, "Software Generation of Configuration
  * Transactions"). */
 #define PCI_ADDRESS_PORT   0xCF8
@@ -38,7 +41,7 @@ static uint64_t configuration_table(const EFI_SYSTEM_TABLE *system, EFI_GUID gui
     return 0;
 }
 
-static const void *reach_acpi(void *context, uint64_t address, uint64_t bytes)
+static const void *reach_memory(void *context, uint64_t address, uint64_t bytes)
 {
     const struct memory_map *map = context;
     bool readable = efi_map_readable(map->buffer, map->bytes, map->descriptor_bytes, address, bytes);
@@ -55,7 +58,7 @@ static void find_acpi(struct boot *boot)
     if (info == NULL)
         return;
 
-    struct acpi_memory memory = {.reach = reach_acpi, .context = &boot->firmware_map};
+    struct acpi_memory memory = {.reach = reach_memory, .context = &boot->firmware_map};
     if (acpi_parse(&memory, rsdp, info) != ACPI_OK) {
         say("The firmware's ACPI tables are damaged and not used\n");
         return;
@@ -67,12 +70,15 @@ static void find_acpi(struct boot *boot)
     boot->handoff->poweroff = info->poweroff;
 }
 
+/* Kept only where it can be read: whoever parses it later must not fault on the way. */
 static void find_smbios(struct boot *boot)
 {
     EFI_GUID version3 = SMBIOS3_TABLE_GUID, version2 = SMBIOS_TABLE_GUID;
-    boot->handoff->smbios = configuration_table(boot->system, version3);
-    if (boot->handoff->smbios == 0)
-        boot->handoff->smbios = configuration_table(boot->system, version2);
+    uint64_t entry_point = configuration_table(boot->system, version3);
+    if (entry_point == 0)
+        entry_point = configuration_table(boot->system, version2);
+    if (reach_memory(&boot->firmware_map, entry_point, SMBIOS_ENTRY_POINT_BYTES) != NULL)
+        boot->handoff->smbios = entry_point;
 }
 
 static enum pixel_format pixel_format(EFI_GRAPHICS_PIXEL_FORMAT format)

@@ -63,18 +63,10 @@ static bool map_region(const struct builder *builder, const struct handoff *hand
     return map_direct(builder, start, end - start, PAGE_WRITE);
 }
 
-static bool is_first_use(const struct handoff *handoff, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++)
-        if (handoff->images[i].base == handoff->images[index].base)
-            return false;
-    return true;
-}
-
 static bool map_guest_images(const struct builder *builder, const struct handoff *handoff)
 {
     for (uint32_t i = 0; i < handoff->config.partition_count; i++)
-        if (is_first_use(handoff, i) &&
+        if (image_is_first_use(handoff, i) &&
             !map_direct(builder, handoff->images[i].base, handoff->images[i].bytes, 0))
             return false;
     return true;

@@ -50,7 +50,7 @@ static void items_are_frames_and_sum_up(void **state)
     assert_int_equal(b.partitions_bytes, BUDGET_PARTITION_BYTES + 3 * BUDGET_VCPU_BYTES);
     assert_int_equal(b.slack_bytes, BUDGET_SLACK_BYTES);
     uint64_t sum = b.image_bytes + b.handoff_bytes + b.frame_table_bytes + b.page_table_bytes +
-                   b.cores_bytes + b.partitions_bytes + b.ept_bytes + b.slack_bytes;
+                   b.cores_bytes + b.partitions_bytes + b.ept_bytes + b.console_bytes + b.slack_bytes;
     assert_true(is_aligned(sum, FRAME_BYTES));
     assert_int_equal(b.total_bytes, align_up(sum, PAGE_2M));
 }

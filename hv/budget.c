@@ -45,13 +45,22 @@ static uint64_t partitions_bytes(const struct config *config)
     return bytes;
 }
 
+/* Of the areas that hv/memory.c adds: stacks with guards, windows of two large pages a core, device
+ * registers. */
+static uint64_t tables_for_areas(uint32_t core_count)
+{
+    return tables_for_run(core_count * BUDGET_CORE_BYTES) + tables_for_run(core_count * 2 * FRAME_BYTES) +
+           tables_for_run(FRAME_BYTES);
+}
+
 /* The root, then one run each for: the region, the image, the screen, the trampoline, every guest image. */
 static uint64_t page_table_bytes(const struct hv_budget_input *input, uint64_t region_bytes)
 {
     uint64_t images = input->config->partition_count;
     uint64_t tables = 1 + tables_for_run(region_bytes) + tables_for_run(input->image_bytes) +
                       tables_for_run(input->screen_bytes) + tables_for_run(FRAME_BYTES) +
-                      tables_for_run(input->guest_image_bytes) + images * tables_for_run(0);
+                      tables_for_run(input->guest_image_bytes) + images * tables_for_run(0) +
+                      tables_for_areas(input->core_count);
     return tables * FRAME_BYTES;
 }
 
@@ -64,10 +73,12 @@ void hv_budget(const struct hv_budget_input *input, struct hv_budget *budget)
         .cores_bytes = input->core_count * BUDGET_CORE_BYTES,
         .partitions_bytes = partitions_bytes(input->config),
         .ept_bytes = ept_bytes(input->config),
+        .console_bytes = BUDGET_CONSOLE_BYTES,
         .slack_bytes = BUDGET_SLACK_BYTES,
     };
     uint64_t sum = budget->image_bytes + budget->handoff_bytes + budget->frame_table_bytes +
-                   budget->cores_bytes + budget->partitions_bytes + budget->ept_bytes + budget->slack_bytes;
+                   budget->cores_bytes + budget->partitions_bytes + budget->ept_bytes +
+                   budget->console_bytes + budget->slack_bytes;
     /* Tables map the region that holds them: two extra large pages cover their own share. */
     budget->page_table_bytes = page_table_bytes(input, sum + 2 * PAGE_2M);
     budget->total_bytes = align_up(sum + budget->page_table_bytes, PAGE_2M);

@@ -11,6 +11,7 @@
 #define BUDGET_CORE_BYTES      (64 * KIB)
 #define BUDGET_PARTITION_BYTES (64 * KIB)
 #define BUDGET_VCPU_BYTES      (16 * KIB)
+#define BUDGET_CONSOLE_BYTES   (320 * KIB) /* queues, event log, shadow of the screen: hv/console.c */
 #define BUDGET_SLACK_BYTES     (256 * KIB)
 
 struct hv_budget_input {
@@ -29,6 +30,7 @@ struct hv_budget {
     uint64_t handoff_bytes;
     uint64_t frame_table_bytes;
     uint64_t page_table_bytes; /* the hypervisor's own */
+    uint64_t console_bytes;
     uint64_t cores_bytes;
     uint64_t partitions_bytes; /* their vCPUs included */
     uint64_t ept_bytes;
