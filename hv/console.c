@@ -156,9 +156,14 @@ void console_printf_raw(const char *format, ...)
     write_text(text, min_u64(length, sizeof(text) - 1));
 }
 
+static bool half_empty(const struct serial *serial)
+{
+    return serial->port == 0 || serial->head - serial->tail <= serial->capacity / 2;
+}
+
 bool console_has_room(void)
 {
-    return com1.port == 0 || com1.capacity - (com1.head - com1.tail) >= com1.capacity / 2;
+    return half_empty(&com1) && half_empty(&com2);
 }
 
 void console_line_to(void *context, const char *text)

@@ -18,7 +18,8 @@ void console_printf(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Text without a line end: the echo of what the operator types. */
 void console_printf_raw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether a line of a guest's may be queued now. The operator's own never wait for this. */
+/* Whether what a guest says may be queued now, on either UART. The hypervisor's own words never wait for
+ * this. */
 bool console_has_room(void);
 
 /* The same, in the form the printers of lines call. The context is not used. */

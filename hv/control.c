@@ -25,6 +25,7 @@
 #define RING_RESERVE_BYTES 4096
 #define ROUNDS_PER_SECOND  500 /* while nothing is going on */
 #define PATIENCE_SECONDS   2
+#define CLOSING_SECONDS    30 /* for what is queued to leave a slow UART */
 
 static struct {
     const struct handoff *handoff;
@@ -36,7 +37,8 @@ static struct {
     struct watchdog dogs[MACHINE_MAX_CORES];
     struct command_line input;
     uint64_t ticks_first_guest; /* from efi_main to the first guest instruction */
-    bool closing;
+    bool closing;               /* the operator asked for it */
+    bool closed;                /* guests' records are not taken any more; atomic */
 } control;
 
 uint64_t control_tsc_hz(void)
@@ -46,7 +48,8 @@ uint64_t control_tsc_hz(void)
 
 bool control_has_room(uint32_t bytes)
 {
-    return ring_has_room(&this_core()->ring, bytes + RING_RESERVE_BYTES);
+    return !__atomic_load_n(&control.closed, __ATOMIC_RELAXED) &&
+           ring_has_room(&this_core()->ring, bytes + RING_RESERVE_BYTES);
 }
 
 void control_post(enum record_type type, const void *record, uint32_t bytes)
@@ -182,7 +185,7 @@ static bool drain(struct core *core)
     for (uint32_t i = 0; i < RECORDS_PER_ROUND; i++) {
         if (!ring_peek(&core->ring, &record))
             return false;
-        if (record.type == RECORD_OUTPUT && !console_has_room())
+        if (record.type != RECORD_STATE && record.type != RECORD_FAULT && !console_has_room())
             return true;
         if (ring_pop(&core->ring, &record, payload.bytes, sizeof(payload.bytes)))
             take((enum record_type)record.type, payload.bytes);
@@ -327,7 +330,11 @@ static bool finished(void)
 /* Partitions expected to run are left running: the report says so. */
 static _Noreturn void close_region(void)
 {
-    while (drain_all())
+    /* Whoever still runs is not heard any more, so the rings run empty; a partition that restarts meanwhile
+     * ends it too. */
+    uint64_t start = cpu_rdtsc();
+    __atomic_store_n(&control.closed, true, __ATOMIC_RELAXED);
+    while (drain_all() && cpu_rdtsc() - start < CLOSING_SECONDS * control_tsc_hz())
         console_poll();
     for (uint32_t i = 0; i < partition_count; i++)
         flush_lines(i);
