@@ -88,8 +88,8 @@ void boot_release(struct boot *boot)
 
 static const char *refusal_name(enum refusal why)
 {
-    static const char names[][12] = {
-#define REFUSAL_NAME(enumerator, name) [enumerator] = name,
+    static const char *const names[] = {
+#define REFUSAL_NAME(enumerator, name) [enumerator] = (name),
         REFUSALS(REFUSAL_NAME)
 #undef REFUSAL_NAME
     };

@@ -28,6 +28,8 @@ void boot_relocate(uint64_t image_base, const void *dynamic)
         else if (entry->tag == TAG_RELA_BYTES)
             bytes = entry->value;
     }
+    if (table == 0)
+        return;
     const struct elf_rela *rela = (const struct elf_rela *)table;
     for (uint64_t i = 0; i < bytes / sizeof(*rela); i++)
         if ((uint32_t)rela[i].info == RELOCATION_RELATIVE)

@@ -121,7 +121,7 @@ static void hypervisor_tables_fit(void **state)
     for (uint32_t round = 0; round < 60; round++) {
         struct hv_budget_input input = one_partition(4 * MIB, 1);
         config.partition_count = 1 + (uint32_t)random_below(&random, CONFIG_MAX_PARTITIONS);
-        uint64_t image_bytes[CONFIG_MAX_PARTITIONS];
+        uint64_t image_bytes[CONFIG_MAX_PARTITIONS] = {0};
         input.guest_image_bytes = 0;
         for (uint32_t i = 0; i < config.partition_count; i++) {
             config.partitions[i] = (struct partition_config){.memory_bytes = 4 * MIB, .vcpus = 1};
