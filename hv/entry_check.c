@@ -185,7 +185,7 @@ static bool check_eptp(const struct check *c)
             (type == MEMORY_TYPE_WB && cap & EPT_CAP_WRITE_BACK) ||
                 (type == MEMORY_TYPE_UC && cap & EPT_CAP_UNCACHED));
     REQUIRE(EPTP_WALK, EPTP, (walk == 3 && cap & EPT_CAP_WALK_4) || (walk == 4 && cap & EPT_CAP_WALK_5));
-    REQUIRE(EPTP_ACCESSED_DIRTY, EPTP, !(eptp & EPTP_ACCESSED_DIRTY) || cap & EPT_CAP_ACCESSED_DIRTY);
+    REQUIRE(EPTP_FLAGS, EPTP, !(eptp & EPTP_ACCESSED_DIRTY) || cap & EPT_CAP_ACCESSED_DIRTY);
     REQUIRE(EPTP_RESERVED, EPTP,
             (eptp & (EPTP_SUPERVISOR_SHADOW | EPTP_RESERVED_LOW)) == 0 && inside_width(c, eptp));
     return true;

@@ -163,7 +163,7 @@ enum entry_field {
     X(VPID_ZERO, EXECUTION, "must not be 0 while VPIDs are enabled")                                        \
     X(EPTP_MEMORY_TYPE, EXECUTION, "the memory type must be one that IA32_VMX_EPT_VPID_CAP offers")         \
     X(EPTP_WALK, EXECUTION, "the walk length must be one that IA32_VMX_EPT_VPID_CAP offers")                \
-    X(EPTP_ACCESSED_DIRTY, EXECUTION, "accessed and dirty flags need IA32_VMX_EPT_VPID_CAP bit 21")         \
+    X(EPTP_FLAGS, EXECUTION, "accessed and dirty flags need IA32_VMX_EPT_VPID_CAP bit 21")                  \
     X(EPTP_RESERVED, EXECUTION, "bits 11:7 and those beyond the physical-address width must be 0")          \
     X(PML_NEEDS, EXECUTION, "page-modification logging needs EPT")                                          \
     X(PML_ADDRESS, EXECUTION, "must be 4-KiB aligned and inside the physical-address width")                \
