@@ -5,6 +5,7 @@
 #include "hv/budget.h"
 
 #include "alloc/ept.h"
+#include "hv/mtrr.h"
 
 static uint64_t frames_up(uint64_t bytes)
 {
@@ -27,9 +28,15 @@ static uint32_t pieces_of(uint64_t memory_bytes)
     return memory_bytes > 3 * GIB ? 2 : 1;
 }
 
+/*
+ * Where an MTRR range ends inside a page, the page is split once or twice on its way down. Ranges of
+ * partitions are disjoint, so every end splits one page of one partition.
+ */
+#define TABLES_SPLIT_BY_MTRRS (2 * MTRR_MAX_VARIABLE * 2)
+
 static uint64_t ept_bytes(const struct config *config)
 {
-    uint64_t tables = 0;
+    uint64_t tables = TABLES_SPLIT_BY_MTRRS;
     for (uint32_t i = 0; i < config->partition_count; i++) {
         uint64_t bytes = config->partitions[i].memory_bytes;
         tables += ept_tables_bound(bytes, pieces_of(bytes));
