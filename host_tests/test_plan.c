@@ -50,10 +50,17 @@ static void add_memory(uint64_t start, uint64_t bytes, uint16_t zone)
         (struct memmap_range){.start = start, .end = start + bytes, .kind = MEMMAP_FREE, .zone = zone};
 }
 
+/* A machine without cores and memory. What nobody fills in stays garbage: nobody may look at it. */
+static void clear_machine(void)
+{
+    memset(&machine, 0xA5, sizeof(machine));
+    machine.core_count = machine.package_count = machine.map.count = 0;
+}
+
 /* One package without zones; memory from 16 MiB on. */
 static void make_machine(uint32_t cores, uint32_t threads, uint64_t memory_bytes)
 {
-    memset(&machine, 0, sizeof(machine));
+    clear_machine();
     add_package(cores, threads, ZONE_UNKNOWN);
     add_memory(16 * MIB, memory_bytes, ZONE_UNKNOWN);
 }
@@ -65,6 +72,7 @@ static void start_frames(void)
 
 static void read_config(const struct marked *marked)
 {
+    memset(&config, 0xA5, sizeof(config));
     if (!config_parse(marked->text, marked->length, &config, &diag))
         fail_msg("%u:%u: %s", diag.pos.line, diag.pos.column, diag.message);
 }
@@ -317,7 +325,7 @@ static void the_frame_table_can_be_full(void **state)
 static void cores_and_memory_come_from_one_zone(void **state)
 {
     (void)state;
-    memset(&machine, 0, sizeof(machine));
+    clear_machine();
     add_package(4, 1, 0); /* 3 of them for partitions */
     add_package(4, 1, 1);
     add_memory(16 * MIB, 200 * MIB, 0);
@@ -334,7 +342,7 @@ static void cores_and_memory_come_from_one_zone(void **state)
 static void a_zone_with_enough_memory_is_preferred(void **state)
 {
     (void)state;
-    memset(&machine, 0, sizeof(machine));
+    clear_machine();
     add_package(4, 1, 0);
     add_package(4, 1, 1);
     add_memory(16 * MIB, 32 * MIB, 0);
@@ -428,6 +436,14 @@ static void the_largest_machine_is_planned(void **state)
                                 i, i < 31 ? 8 : 6);
     plan_text(text);
     EXPECT_CORES(31, 250, 251, 252, 253, 254, 255);
+    plan_text(PARTITION("a", "vcpus = 64") PARTITION("b", "vcpus = 64"));
+    assert_int_equal(plan.partitions[1].cores[CONFIG_MAX_VCPUS - 1], 129);
+    used = (size_t)sprintf(text, "[[partition]]\nname='a'\nimage='builtin:hello'\nmemory='64M'\ncores=[");
+    for (int i = 0; i < CONFIG_MAX_VCPUS; i++)
+        used += (size_t)sprintf(text + used, "%d,", 255 - i);
+    strcpy(text + used, "]\n");
+    plan_text(text);
+    assert_int_equal(plan.partitions[0].vcpu_count, CONFIG_MAX_VCPUS);
 }
 
 /* ------------------------------------------------------------------------------------------- the default */
@@ -481,7 +497,7 @@ static void the_default_fits_the_machine(void **state)
 
 static void random_machine(struct random *random)
 {
-    memset(&machine, 0, sizeof(machine));
+    clear_machine();
     uint32_t packages = 1 + (uint32_t)random_below(random, 3);
     bool zones = random_one_in(random, 2), hybrid = random_one_in(random, 4);
     uint32_t threads = 1 + (uint32_t)random_below(random, 2);
@@ -587,7 +603,7 @@ static void like_cores_are_never_wasted(void **state)
     unsigned planned = 0, rounds = 10000;
     for (unsigned round = 0; round < rounds; round++) {
         uint32_t threads = 1 + (uint32_t)random_below(&random, 3);
-        memset(&machine, 0, sizeof(machine));
+        clear_machine();
         for (uint64_t i = 1 + random_below(&random, 3); i > 0; i--)
             add_package(1 + (uint32_t)random_below(&random, 5), threads, (uint16_t)(machine.package_count));
         add_memory(16 * MIB, 256 * MIB + random_below(&random, 2) * GIB, 0);
