@@ -23,15 +23,25 @@ static bool cpu_has_vmx(void)
            (cpu_cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_VMX) != 0;
 }
 
-/* All that is missing, in one sentence. */
+/* What is missing, in one sentence: as many of the names as it has room for, whole. */
 static bool refuse_missing(struct boot *boot, const struct vmx_missing *missing)
 {
     char list[MESSAGE_BYTES / 2] = "";
     size_t used = 0;
-    for (uint32_t i = 0; i < missing->count && used < sizeof(list); i++)
-        used += fmt_snprintf(list + used, sizeof(list) - used, "%s%s", i == 0 ? "" : ", ", missing->what[i]);
+    for (uint32_t i = 0; i < missing->count; i++) {
+        const char *separator = i == 0 ? "" : ", ";
+        size_t longer =
+            used + fmt_snprintf(NULL, 0, "%s%s, and %u more", separator, missing->what[i], missing->count);
+        if (longer >= sizeof(list)) {
+            fmt_snprintf(list + used, sizeof(list) - used, ", and %u more", missing->count - i);
+            break;
+        }
+        used += fmt_snprintf(list + used, sizeof(list) - used, "%s%s", separator, missing->what[i]);
+    }
     return boot_refuse(boot, REFUSED_VMX_FEATURE, EFI_UNSUPPORTED,
-                       "this processor's VT-x lacks: %s; a processor of 2010 or later has it all", list);
+                       "this processor's VT-x lacks: %s; Intel processors since 2010 have it all, in a "
+                       "virtual machine the host must pass it on",
+                       list);
 }
 
 static bool check_vmx(struct boot *boot)
