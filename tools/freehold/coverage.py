@@ -1,4 +1,4 @@
-"""Line coverage of the pure files by the host tests, from gcov's own data. Must never decide whether tests pass."""
+"""Line coverage of what the host tests run, from gcov's own data. Must never decide whether tests pass."""
 
 import glob
 import json
@@ -29,7 +29,7 @@ def merge(lines, document):
 
 
 def collect():
-    """{file: {line number: executed}} over all pure files that the host tests link."""
+    """{file: {line number: executed}} over all files that the host tests link."""
     notes = sorted(glob.glob(os.path.join(OBJECTS, "**", "*.gcno"), recursive=True))
     notes = [path for path in notes if os.path.relpath(path, OBJECTS).startswith(COUNTED)]
     lines = {}
@@ -51,7 +51,7 @@ def table(lines):
     rows.sort(key=lambda row: (row[0] / max(1, row[1]), row[2]))
     text = [f"  {100 * hit / max(1, total):5.1f} %  {hit:5}/{total:<5}  {name}" for hit, total, name in rows]
     hit, total = sum(row[0] for row in rows), sum(row[1] for row in rows)
-    text.append(f"line coverage of pure code by the host tests: {100 * hit / max(1, total):.1f} % ({hit} of {total} lines)")
+    text.append(f"line coverage by the host tests: {100 * hit / max(1, total):.1f} % ({hit} of {total} lines)")
     return "\n".join(text)
 
 

@@ -1,7 +1,8 @@
 # What reads the code without running it. Every target is clean or fails; `make lint` runs them all.
 LINT_C := $(wildcard alloc/*.c boot/*.c hv/*.c hv/*/*.c guest/*/*.c host_tests/*.c host_tests/*/*.c tools/*.c)
-LINT_H := $(wildcard alloc/*.h boot/*.h hv/*.h hv/*/*.h guest/*.h guest/*/*.h host_tests/*.h host_tests/*/*.h)
-HOST_OBJS := $(HOST_PURE_OBJS) $(HOST_HELPERS) $(patsubst %,$(B)/host-obj/%.o,$(wildcard host_tests/test_*.c))
+LINT_H := $(wildcard alloc/*.h boot/*.h hv/*.h hv/*/*.h guest/*.h guest/*/*.h host_tests/*.h host_tests/*/*.h \
+                     host_tests/fakes/hv/*.h host_tests/fakes/hv/vmx/*.h)
+HOST_OBJS := $(HOST_PURE_OBJS) $(HOST_HELPERS) $(FAKED_OBJS) $(patsubst %,$(B)/host-obj/%.o,$(wildcard host_tests/test_*.c))
 
 .PHONY: host-build fuzz-build format-check format clang-build tidy cppcheck host-objects
 lint: format-check clang-build tidy cppcheck ## clang-format, clang, clang-tidy and cppcheck
@@ -26,7 +27,7 @@ tidy: $(TIDY_OK)
 
 $(B)/tidy/boot/%.ok: TIDY_FLAGS = $(BOOT_FLAGS)
 $(B)/tidy/guest/%.ok: TIDY_FLAGS = $(GUEST_FLAGS)
-$(B)/tidy/host_tests/%.ok: TIDY_FLAGS = $(HOST_FLAGS)
+$(B)/tidy/host_tests/%.ok: TIDY_FLAGS = $(FAKES) $(HOST_FLAGS)
 # On the host there is stack enough, and what is compared as bytes was zeroed as bytes.
 $(B)/tidy/host_tests/%.ok: TIDY_CHECKS = --checks=-misc-no-recursion,-bugprone-suspicious-memory-comparison
 $(B)/tidy/tools/%.ok: TIDY_FLAGS = $(HOST_FLAGS)
