@@ -207,7 +207,17 @@ static void emit_boot_and_plan(void)
 {
     static const char *const features[] = {"EPT", "VPID", "unrestricted guest"};
     char region[CONFIG_NAME_BYTES] = "eu-north-1";
-    struct event_boot boot = {region, "\\freehold\\freehold.toml", &machine, features, ARRAY_SIZE(features)};
+    struct event_boot boot = {
+        .region = region,
+        .config_source = "\\freehold\\freehold.toml",
+        .machine = &machine,
+        .vmx_features = features,
+        .vmx_feature_count = ARRAY_SIZE(features),
+        .image_bytes = UINT64_MAX,
+        .pool_bytes = UINT64_MAX,
+        .used_bytes = UINT64_MAX,
+        .cores_bytes = UINT64_MAX,
+    };
     event_boot(&stream, UINT64_MAX, &boot);
     event_plan(&stream, 1001, &view);
 }
@@ -366,6 +376,8 @@ static void test_damage_is_found(void **state)
         {"\"cores\":4", "\"cores\":4,\"cores\":4"},
         {"\"zone\":null", "\"zone\":\"none\""},
         {"\"boot_core_shared\":false", "\"boot_core_shared\":0"},
+        {"\"used\":", "\"used\":-"},
+        {"\"tables\":", "\"table\":"},
         {"\"on_fault\":\"stop\"", "\"on_fault\":\"reboot\""},
         {"\"start\":\"0x", "\"start\":\"0X"},
         {"\"to\":\"exited\"", "\"to\":\"gone\""},

@@ -385,6 +385,15 @@ _Noreturn void control_main(void)
     }
 }
 
+static uint64_t cores_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < control.handoff->machine.core_count; i++)
+        if (cores[i] != NULL)
+            bytes += cores[i]->footprint_bytes;
+    return bytes;
+}
+
 void control_init(const struct handoff *handoff, const struct plan *plan)
 {
     control.handoff = handoff;
@@ -394,7 +403,9 @@ void control_init(const struct handoff *handoff, const struct plan *plan)
     for (uint32_t i = 0; i < partition_count; i++) {
         struct partition *partition = partitions[i];
         control.view.accounts[i] = &control.accounts[i];
+        uint64_t used_before = memory_pool_used();
         control.lines[i] = memory_need(partition->vcpu_count * sizeof(struct line_buffer));
+        partition->footprint.other_bytes += memory_pool_used() - used_before;
         for (uint32_t v = 0; v < partition->vcpu_count; v++)
             line_init(&control.lines[i][v], partition->config->name);
     }
@@ -405,6 +416,10 @@ void control_init(const struct handoff *handoff, const struct plan *plan)
         .machine = &handoff->machine,
         .vmx_features = features,
         .vmx_feature_count = vmx_feature_names(features),
+        .image_bytes = handoff->image_bytes,
+        .pool_bytes = memory_pool_bytes(),
+        .used_bytes = memory_pool_used(),
+        .cores_bytes = cores_bytes(),
     };
     event_stream_start(&control.events, console_event_sink(), handoff->entry_tsc);
     console_use_stream(&control.events);

@@ -27,6 +27,7 @@ static void set_tss_descriptor(struct core *core)
 
 struct core *core_create(uint32_t index, uint32_t apic_id)
 {
+    uint64_t used_before = memory_pool_used();
     struct core *core = memory_need(sizeof(*core));
     core->self = core;
     core->index = index;
@@ -41,6 +42,7 @@ struct core *core_create(uint32_t index, uint32_t apic_id)
     core->vmxon = memory_need(FRAME_BYTES);
     ring_init(&core->ring, memory_need(CORE_RING_BYTES), CORE_RING_BYTES);
     memory_window_init(index);
+    core->footprint_bytes = memory_pool_used() - used_before;
     cores[index] = core;
     return core;
 }

@@ -40,6 +40,7 @@ struct core {
     uint32_t stray_interrupts; /* vectors nobody asked for */
     uint64_t heartbeat;        /* counts slices and wake-ups; the watchdog watches it move */
     void *vmxon;               /* the frame given to VMXON */
+    uint64_t footprint_bytes;  /* of the hypervisor's memory that it took, tables for its stacks included */
     struct ring ring;          /* records for the control loop; this core is the one producer */
 };
 

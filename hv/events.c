@@ -85,6 +85,12 @@ void event_boot(struct event_stream *stream, uint64_t tsc, const struct event_bo
     for (uint32_t i = 0; i < boot->vmx_feature_count; i++)
         json_literal(&json, NULL, boot->vmx_features[i]);
     json_end(&json);
+    json_object(&json, "hypervisor_bytes");
+    json_u64(&json, "image", boot->image_bytes);
+    json_u64(&json, "pool", boot->pool_bytes);
+    json_u64(&json, "used", boot->used_bytes);
+    json_u64(&json, "cores", boot->cores_bytes);
+    json_end(&json);
     end(stream, &json);
 }
 
@@ -146,6 +152,15 @@ static void put_slice(struct json *json, const struct partition_config *config,
     json_literal(json, "expect", expect);
 }
 
+static void put_footprint(struct json *json, const struct partition_footprint *footprint)
+{
+    json_object(json, "hypervisor_bytes");
+    json_u64(json, "tables", footprint->table_bytes);
+    json_u64(json, "vcpus", footprint->vcpu_bytes);
+    json_u64(json, "other", footprint->other_bytes);
+    json_end(json);
+}
+
 void event_plan(struct event_stream *stream, uint64_t tsc, const struct region_view *view)
 {
     struct json json;
@@ -160,6 +175,7 @@ void event_plan(struct event_stream *stream, uint64_t tsc, const struct region_v
         json_literal(&json, "on_fault", config->on_fault == ON_FAULT_RESTART ? "restart" : "stop");
         json_u64(&json, "restart_limit", config->restart_limit);
         json_u64(&json, "time_limit_seconds", config->time_limit_seconds);
+        put_footprint(&json, &view->accounts[i]->footprint);
         json_end(&json);
     }
     json_end(&json);

@@ -35,6 +35,11 @@ struct event_boot {
     const struct machine *machine;
     const char *const *vmx_features; /* names, for people and programs */
     uint32_t vmx_feature_count;
+    /* The hypervisor's own memory. */
+    uint64_t image_bytes; /* its program, as loaded */
+    uint64_t pool_bytes;  /* set aside for what follows */
+    uint64_t used_bytes;  /* of the pool */
+    uint64_t cores_bytes; /* of those, for all cores */
 };
 
 void event_boot(struct event_stream *stream, uint64_t tsc, const struct event_boot *boot);

@@ -17,6 +17,7 @@ uint32_t partition_count;
 
 static void create_vcpus(struct partition *partition)
 {
+    uint64_t used_before = memory_pool_used();
     for (uint32_t i = 0; i < partition->vcpu_count; i++) {
         struct vcpu *vcpu = memory_need(sizeof(*vcpu));
         vcpu->index = i;
@@ -25,6 +26,7 @@ static void create_vcpus(struct partition *partition)
         vcpu->vmcs = memory_need(FRAME_BYTES);
         partition->vcpus[i] = vcpu;
     }
+    partition->footprint.vcpu_bytes = memory_pool_used() - used_before;
 }
 
 static void map_memory(struct partition *partition)
@@ -50,6 +52,7 @@ static void map_memory(struct partition *partition)
 
 struct partition *partition_create(const struct handoff *handoff, const struct plan *plan, uint32_t index)
 {
+    uint64_t used_before = memory_pool_used();
     struct partition *partition = memory_need(sizeof(*partition));
     partition->index = index;
     partition->config = &handoff->config.partitions[index];
@@ -65,6 +68,9 @@ struct partition *partition_create(const struct handoff *handoff, const struct p
     create_vcpus(partition);
     devices_init(partition);
     vmx_partition_init(partition);
+    partition->footprint.table_bytes = partition->ept.table_count * FRAME_BYTES;
+    partition->footprint.other_bytes =
+        memory_pool_used() - used_before - partition->footprint.table_bytes - partition->footprint.vcpu_bytes;
     partitions[index] = partition;
     return partition;
 }
@@ -263,6 +269,7 @@ void partition_account(const struct partition *partition, struct partition_accou
     account->exit_code = partition->exit_code;
     account->fault = partition->fault;
     account->restarts = partition->restarts;
+    account->footprint = partition->footprint;
     for (uint32_t i = 0; i < partition->vcpu_count; i++) {
         const struct vcpu *vcpu = partition->vcpus[i];
         account->progress[i] = vcpu->progress;

@@ -72,6 +72,7 @@ struct partition {
     struct crash_capsule capsule;
     uint64_t decided_tsc;  /* when this start was decided */
     uint64_t scrubbed_tsc; /* when its memory was zero */
+    struct partition_footprint footprint;
 
     uint32_t vcpu_count;
     struct vcpu *vcpus[CONFIG_MAX_VCPUS];

@@ -55,6 +55,13 @@ struct crash_capsule {
     char detail[160];                          /* the decoded reason, a sentence */
 };
 
+/* What a partition takes of the hypervisor's own memory, as counted when it was made. */
+struct partition_footprint {
+    uint64_t table_bytes; /* second-stage page tables */
+    uint64_t vcpu_bytes;  /* all its vCPUs, their VMCSs included */
+    uint64_t other_bytes;
+};
+
 /* One partition's account, as the report shows it. */
 struct partition_account {
     enum partition_state state;
@@ -69,6 +76,7 @@ struct partition_account {
     uint64_t hypercalls;
     uint32_t verdicts_passed;
     uint32_t verdicts_failed;
+    struct partition_footprint footprint;
     struct exit_count exits[EXIT_REASON_LIMIT];
 };
 
