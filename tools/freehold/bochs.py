@@ -66,8 +66,9 @@ class Bochs:
     def describe(self):
         return f"{self.program}, CPU model {self.model}"
 
-    def prepare(self, scratch, image, com1, com2):
-        """Writes the configuration into the scratch directory; com1 is (mode, device)."""
+    def prepare(self, scratch, image, com1, com2, full_log=False):
+        """Writes the configuration into the scratch directory; com1 is (mode, device). The full log has a line for
+        every EPT violation, and takes time."""
         machine = self.machine
         topology = f"{machine.packages}:{machine.cores}:{machine.threads}"
         display = DISPLAYS[self.display]
@@ -86,8 +87,10 @@ class Bochs:
             f"display_library: {display}" + (', options="timeout=0"' if display == "rfb" else ""),
             f"log: {os.path.join(scratch, 'bochs.log')}",
             "panic: action=fatal",
-            "error: action=report",
-            "info: action=report",
+            # Bochs reports its speed from a signal handler: caught while it writes another line, it waits for itself
+            # for ever. And it would write a line for every VM exit of some kinds.
+            "error: action=ignore",
+            "info: action=ignore",
             "debug: action=ignore",
         ]
         with open(os.path.join(scratch, "bochsrc"), "w", encoding="utf-8") as text:
