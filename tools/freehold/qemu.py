@@ -32,7 +32,7 @@ class Qemu:
     def describe(self):
         return f"{self.program}, CPU model {self.model}"
 
-    def prepare(self, scratch, image, com1, com2):
+    def prepare(self, scratch, image, com1, com2, _full_log=False):
         """Copies the firmware's variable store into the scratch directory; com1 is (mode, device)."""
         machine = self.machine
         pairs = [pair for pair in FIRMWARE if os.path.exists(pair[0]) and os.path.exists(pair[1])]

@@ -29,7 +29,7 @@ SCHEMA = {
     "packages": (int, 1),
     "memory_mib": (int, 1024),
     "cpu_model": (str, None),
-    "timeout": (int, 240),
+    "timeout": (int, 420),
     "seconds": (int, 30),
     "add": (dict, {}),
     "status": (int, ...),

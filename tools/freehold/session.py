@@ -98,8 +98,11 @@ class Tail:
             self._file.close()
 
 
-def die_with_parent():
-    """In the child, before exec: should these tools be killed outright, the emulator must not go on burning CPU."""
+def prepare_child():
+    """In the child, before exec. Should these tools be killed outright, the emulator must not go on burning CPU.
+    And SIGALRM stays blocked: Bochs writes its log from that signal's handler, and stops for ever on its own lock
+    when the signal came while it was writing its log."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM,))
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     except (OSError, AttributeError):
@@ -199,7 +202,7 @@ class Session:
         com1_file = os.path.join(scratch, "com1")
         terminals = Terminals(self.request.interactive)
         com1 = ("term", terminals.com1_name) if self.request.interactive else ("file", com1_file)
-        self.emulator.prepare(scratch, image, com1, com2)
+        self.emulator.prepare(scratch, image, com1, com2, self.request.keep)
         own = self.request.own_terminal
         stream = None if own else terminals.display_slave
         tails = Tail(com1_file), Tail(com2)
@@ -208,7 +211,7 @@ class Session:
             self.process = subprocess.Popen(
                 self.emulator.command(scratch), stdin=stream, stdout=stream, stderr=stream, cwd=scratch,
                 env=dict(os.environ, TERM=os.environ.get("TERM", "linux") if own else "linux"),
-                start_new_session=not own, preexec_fn=die_with_parent)
+                start_new_session=not own, preexec_fn=prepare_child)
             with raw_input(self.request.interactive and not own) as keyboard:
                 self._watch(terminals, tails, keyboard, time.monotonic())
         except OSError as error:
