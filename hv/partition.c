@@ -75,12 +75,15 @@ struct partition *partition_create(const struct handoff *handoff, const struct p
     return partition;
 }
 
-static bool change_state(struct partition *partition, enum partition_state from, enum partition_state to)
+static bool swap_state(struct partition *partition, enum partition_state from, enum partition_state to)
 {
     uint32_t expected = from;
-    if (!__atomic_compare_exchange_n(&partition->state, &expected, (uint32_t)to, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
-        return false;
+    return __atomic_compare_exchange_n(&partition->state, &expected, (uint32_t)to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+static void tell_state(const struct partition *partition, enum partition_state from, enum partition_state to)
+{
     struct record_state record = {
         .partition = partition->index,
         .from = from,
@@ -90,6 +93,13 @@ static bool change_state(struct partition *partition, enum partition_state from,
         .tsc = cpu_rdtsc(),
     };
     control_post(RECORD_STATE, &record, sizeof(record));
+}
+
+static bool change_state(struct partition *partition, enum partition_state from, enum partition_state to)
+{
+    if (!swap_state(partition, from, to))
+        return false;
+    tell_state(partition, from, to);
     return true;
 }
 
@@ -106,9 +116,11 @@ static void kick_all(struct partition *partition)
         vcpu_kick(partition->vcpus[i]);
 }
 
-/* Says that the partition is lost to a core, and ends it. */
+/* Ends the partition because it is lost to a core, and says so. Nothing, when it has just ended by itself. */
 static void give_up(struct partition *partition, enum partition_state from, uint32_t core, const char *why)
 {
+    if (!swap_state(partition, from, PARTITION_FAULTED))
+        return;
     memset(&partition->capsule, 0, sizeof(partition->capsule));
     partition->capsule.reason = FAULT_WATCHDOG;
     partition->capsule.core = core;
@@ -118,7 +130,8 @@ static void give_up(struct partition *partition, enum partition_state from, uint
     struct record_fault record = {
         .partition = partition->index, .restarts = false, .capsule = partition->capsule};
     control_post(RECORD_FAULT, &record, sizeof(record));
-    end(partition, from, PARTITION_FAULTED);
+    tell_state(partition, from, PARTITION_FAULTED);
+    __atomic_store_n(&partition->ended, true, __ATOMIC_RELEASE);
 }
 
 void partition_start(struct partition *partition)
@@ -206,12 +219,12 @@ static bool claim_end(struct partition *partition)
     return change_state(partition, PARTITION_RUNNING, PARTITION_STOPPING);
 }
 
-void partition_contain(struct vcpu *vcpu, enum fault_reason reason, const char *format, ...)
+bool partition_contain(struct vcpu *vcpu, enum fault_reason reason, const char *format, ...)
 {
     struct partition *partition = vcpu->partition;
     vcpu->attention = 1;
     if (!claim_end(partition))
-        return;
+        return false;
     struct crash_capsule *capsule = &partition->capsule;
     memset(capsule, 0, sizeof(*capsule));
     capsule->reason = reason;
@@ -225,6 +238,7 @@ void partition_contain(struct vcpu *vcpu, enum fault_reason reason, const char *
     va_end(args);
     partition->fault = reason;
     kick_all(partition);
+    return true;
 }
 
 void partition_exit(struct vcpu *vcpu, uint32_t code)
@@ -244,10 +258,10 @@ void partition_stop(struct partition *partition, enum fault_reason reason)
 
 void partition_heed_stop(struct vcpu *vcpu)
 {
-    enum fault_reason reason =
-        (enum fault_reason)__atomic_exchange_n(&vcpu->partition->stop_request, FAULT_NONE, __ATOMIC_ACQUIRE);
-    if (reason != FAULT_NONE)
-        partition_contain(vcpu, reason, "%s", fault_meaning(reason));
+    uint32_t *request = &vcpu->partition->stop_request;
+    enum fault_reason reason = (enum fault_reason)__atomic_exchange_n(request, FAULT_NONE, __ATOMIC_ACQUIRE);
+    if (reason != FAULT_NONE && !partition_contain(vcpu, reason, "%s", fault_meaning(reason)))
+        __atomic_store_n(request, (uint32_t)reason, __ATOMIC_RELEASE); /* a restart must not undo it */
 }
 
 void partition_abandon(struct partition *partition, uint32_t core)

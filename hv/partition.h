@@ -94,10 +94,10 @@ void partition_start(struct partition *partition);
 bool partition_step(struct vcpu *vcpu);
 
 /*
- * Ends the partition of `vcpu` for its own fault; the first to come decides. The vCPU must leave the guest
- * after it. `detail` is a sentence for people.
+ * Ends the partition of `vcpu` for its own fault; the first to come decides: false for all others. The vCPU
+ * must leave the guest after it. The text is a sentence for people.
  */
-void partition_contain(struct vcpu *vcpu, enum fault_reason reason, const char *format, ...)
+bool partition_contain(struct vcpu *vcpu, enum fault_reason reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Ends the partition of `vcpu` with an exit code. */

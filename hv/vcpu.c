@@ -90,32 +90,33 @@ static bool wakes(struct vcpu *vcpu)
     return vcpu->nmi_pending || (vmx_interrupts_enabled() && vapic_deliverable(&vcpu->vapic) >= 0);
 }
 
-/* HLT, or waiting for start-up: the core sleeps too. Returns with the vCPU awake, or its partition no longer
- * running. */
+/* The core sleeps until it is called; the boot core goes on with the control loop. */
+static void sleep_on_core(const struct vcpu *vcpu)
+{
+    this_core()->heartbeat++;
+    if (this_core()->index == 0) {
+        control_poll();
+        control_sleep();
+    } else if (__atomic_load_n(&vcpu->attention, __ATOMIC_SEQ_CST) == 0) {
+        cpu_sleep();
+    }
+}
+
+/*
+ * HLT, or waiting for start-up: the core sleeps too. Returns with the vCPU awake, or its partition no longer
+ * running. It counts as awake before it looks into its mailbox: what it takes out there is seen by nobody
+ * else, and the others must not believe meanwhile that nothing is left to wake anyone.
+ */
 static void sleep_until_woken(struct vcpu *vcpu)
 {
-    struct partition *partition = vcpu->partition;
-    bool counted = false;
-    for (;;) {
-        bool ready = wakes(vcpu);
-        if (ready || !partition_runs(partition))
-            break;
-        if (!counted) {
-            partition_sleeps(vcpu);
-            counted = true;
-        }
-        if (!partition_can_wake(vcpu))
-            break;
-        this_core()->heartbeat++;
-        if (this_core()->index == 0) {
-            control_poll();
-            control_sleep();
-        } else if (__atomic_load_n(&vcpu->attention, __ATOMIC_SEQ_CST) == 0) {
-            cpu_sleep();
-        }
-    }
-    if (counted)
+    bool alive = true;
+    while (alive && !wakes(vcpu) && partition_runs(vcpu->partition)) {
+        partition_sleeps(vcpu);
+        alive = partition_can_wake(vcpu);
+        if (alive)
+            sleep_on_core(vcpu);
         partition_wakes(vcpu);
+    }
     if (vcpu->activity == VCPU_HALTED)
         vcpu->activity = VCPU_RUNS;
 }
