@@ -90,7 +90,7 @@ void fake_reset(void)
     memset(fake_vmcs, 0, sizeof(fake_vmcs));
     memset(fake_cores, 0, sizeof(fake_cores));
     memset((void *)cores, 0, sizeof(cores));
-    fake_on_vmread = NULL;
+    fake_on_access = NULL;
     fake_memory_reset();
     fake_cpu.cpuid = fake_skylake_leaf;
     fake_cpu.tsc = GIB;

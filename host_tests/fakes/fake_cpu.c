@@ -15,7 +15,7 @@
 struct fake_cpu fake_cpu;
 struct fake_vmcs fake_vmcs[FAKE_CORES];
 uint32_t fake_core;
-void (*fake_on_vmread)(enum vmcs_field field);
+void (*fake_on_access)(enum vmcs_field field);
 
 struct fake_msr *fake_msr(uint32_t msr)
 {
@@ -53,9 +53,10 @@ void cpu_wrmsr(uint32_t msr, uint64_t value)
 
 void cpu_sleep(void)
 {
-    if (++fake_cpu.sleeps > SLEEPS_MAX || fake_cpu.on_sleep == NULL)
+    if (++fake_cpu.sleeps <= SLEEPS_MAX && fake_cpu.on_sleep != NULL)
+        fake_cpu.on_sleep();
+    else
         fail_msg("a core sleeps and nothing will wake it");
-    fake_cpu.on_sleep();
 }
 
 void cpu_pause(void)
@@ -121,8 +122,8 @@ static uint64_t fit(enum vmcs_field field, uint64_t value)
 
 uint64_t vmread(enum vmcs_field field)
 {
-    if (fake_on_vmread != NULL)
-        fake_on_vmread(field);
+    if (fake_on_access != NULL)
+        fake_on_access(field);
     struct fake_vmcs *vmcs = current();
     struct fake_field *f = at(field);
     vmcs->reads++;
@@ -141,6 +142,8 @@ uint64_t vmread_if_present(enum vmcs_field field)
 
 void vmwrite(enum vmcs_field field, uint64_t value)
 {
+    if (fake_on_access != NULL)
+        fake_on_access(field);
     struct fake_vmcs *vmcs = current();
     struct fake_field *f = at(field);
     if ((field >> AREA_SHIFT & 3) == AREA_READ_ONLY)

@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #include "host_tests/fakes/fake.h"
-#include "hv/string.h"
 
 #define WINDOW_STRIDE (2 * PAGE_2M) /* a window, and as much that is not mapped */
 

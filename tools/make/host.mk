@@ -14,6 +14,7 @@ HOST_HELPERS := $(patsubst %,$(B)/host-obj/%.o,$(wildcard host_tests/support/*.c
 
 $(B)/host-obj/%.c.o: %.c
 	@mkdir -p $(@D)
+	@rm -f $(@:.o=.gcda)
 	$(CC) $(FAKES) $(HOST_FLAGS) $(SANITIZE) --coverage -MMD -MP -c $< -o $@
 
 # What fakes the control loop comes first: only test_control brings the real one, by its object.

@@ -31,8 +31,8 @@ struct fake_vmcs {
 extern struct fake_vmcs fake_vmcs[FAKE_CORES];
 extern uint32_t fake_core; /* the core that executes: whose VMCS is current */
 
-/* Called before each VMREAD: for what other cores do meanwhile. */
-extern void (*fake_on_vmread)(enum vmcs_field field);
+/* Called before each VMREAD and VMWRITE: for what other cores do meanwhile. */
+extern void (*fake_on_access)(enum vmcs_field field);
 
 uint64_t vmread(enum vmcs_field field);
 uint64_t vmread_if_present(enum vmcs_field field);
