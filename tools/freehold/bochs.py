@@ -87,10 +87,8 @@ class Bochs:
             f"display_library: {display}" + (', options="timeout=0"' if display == "rfb" else ""),
             f"log: {os.path.join(scratch, 'bochs.log')}",
             "panic: action=fatal",
-            # Bochs reports its speed from a signal handler: caught while it writes another line, it waits for itself
-            # for ever. And it would write a line for every VM exit of some kinds.
-            "error: action=ignore",
-            "info: action=ignore",
+            f"error: action={'report' if full_log else 'ignore'}",
+            f"info: action={'report' if full_log else 'ignore'}",
             "debug: action=ignore",
         ]
         with open(os.path.join(scratch, "bochsrc"), "w", encoding="utf-8") as text:
