@@ -122,11 +122,13 @@ static void stack(void)
     saw(popped == ONES, "a word pushed into the hole comes back as 0x%lx", popped);
 }
 
-/* The frame of the exception vanishes; the handler's IRETQ finds ones and faults, until nothing can be
- * delivered. */
+/*
+ * The frame of the exception vanishes, and so does everything its handler pushes: it returns to ones, which
+ * is the next exception. Each takes the stack further down, until it leaves the hole for nothing at all.
+ */
 static void exception_stack(void)
 {
-    __asm__ volatile("mov %0, %%rsp; ud2" : : "r"(PLACE) : "memory");
+    __asm__ volatile("mov %0, %%rsp; ud2" : : "r"(FH_HOLE_START + UINT64_C(0x400)) : "memory");
 }
 
 static void execute(void)

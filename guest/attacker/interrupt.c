@@ -35,6 +35,8 @@ static uint32_t arrived_at(unsigned vcpu)
 
 static unsigned prepare(void)
 {
+    __builtin_memset(arrived, 0, sizeof arrived);
+    nmis = 0;
     interrupt_set(VECTOR_ATTACK, count);
     unsigned running = vcpu_start_all();
     interrupts_on();

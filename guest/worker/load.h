@@ -7,6 +7,11 @@
 
 #include <stdint.h>
 
+/* What the worker does unless its command line says otherwise, and the native benchmark always. */
+#define LOAD_ROUNDS     UINT64_C(8)
+#define LOAD_BYTES      (UINT64_C(2) << 20)
+#define LOAD_STEP_WORDS UINT64_C(32768) /* between two reports of progress */
+
 enum load_state {
     LOAD_BUSY,  /* in the middle of a round */
     LOAD_RIGHT, /* a round has just ended, and its checksum is as computed without memory */
