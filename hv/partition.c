@@ -198,12 +198,16 @@ static void finish(struct partition *partition)
 bool partition_step(struct vcpu *vcpu)
 {
     struct partition *partition = vcpu->partition;
+    /*
+     * The generation first: it is counted up before the state says running. The other way round, a core that
+     * dawdles between the two could take the new generation for the old state and leave it at once.
+     */
+    uint32_t generation = __atomic_load_n(&partition->generation, __ATOMIC_ACQUIRE);
     uint32_t state = __atomic_load_n(&partition->state, __ATOMIC_ACQUIRE);
     if (state == PARTITION_RESTARTING && vcpu->index == 0) {
         prepare(partition);
         return true;
     }
-    uint32_t generation = __atomic_load_n(&partition->generation, __ATOMIC_ACQUIRE);
     if ((state != PARTITION_RUNNING && state != PARTITION_STOPPING) || vcpu->generation == generation)
         return false;
     vcpu->generation = generation;
