@@ -389,6 +389,7 @@ static void other_image_paths_are_refused(void **state)
     refuse_image("a\"b", "has none of");
     refuse_image("a*", "has none of");
     refuse_image("a?", "has none of");
+    refuse_image("?a", "has none of");
     refuse_image("a<b", "has none of");
     refuse_image("a>b", "has none of");
     refuse_image("a|b", "has none of");
@@ -573,6 +574,59 @@ static void unknown_and_misplaced_keys_are_refused(void **state)
     REFUSE_ALL(cases);
 }
 
+static void misspelt_keys_are_understood(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"ame", "name"},
+        {"nam", "name"},
+        {"nane", "name"},
+        {"nnname", "name"},
+        {"NAME", "name"},
+        {"xcpus", "vcpus"},
+        {"cpu", "vcpus"},
+        {"vcpuss", "vcpus"},
+        {"emmory", "memory"},
+        {"memory_", "memory"},
+        {"img", "image"},
+        {"imagefile", "image"},
+        {"cmd", "cmdline"},
+        {"cmd_line", "cmdline"},
+        {"onfault", "on_fault"},
+        {"expects", "expect"},
+        {"restartlimit", "restart_limit"},
+        {"time-limit", "time_limit"},
+        {"core", "cores"},
+        {"xore", "cores"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char text[128], message[128];
+        snprintf(text, sizeof(text), "[[partition]]\n`%s = 1", cases[i][0]);
+        snprintf(message, sizeof(message), "unknown key \"%s\": did you mean \"%s\"?", cases[i][0],
+                 cases[i][1]);
+        refuse(text, message);
+    }
+    static const char *const far[] = {"a", "ab", "xyz", "size", "disk0", "namexxxx", "network"};
+    for (size_t i = 0; i < ARRAY_SIZE(far); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "[[partition]]\n`%s = 1", far[i]);
+        refuse(text, ": there are name, tenant,");
+    }
+}
+
+/* All reasons there are, and nothing else. */
+static void an_unknown_fault_is_answered_with_the_list(void **state)
+{
+    (void)state;
+    char list[sizeof(diag.message)] = "there is no fault \"zzz\": there are";
+    for (int i = FAULT_NONE + 1; i < FAULT_REASON_COUNT; i++)
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s %s", i == FAULT_NONE + 1 ? "" : ",",
+                 fault_name((enum fault_reason)i));
+    assert_true(strlen(list) + 1 < sizeof(list)); /* it fits a message */
+    refuse_line("expect = `\"fault:zzz\"", list);
+    assert_string_equal(diag.message, list);
+}
+
 static void malformed_text_is_refused(void **state)
 {
     (void)state;
@@ -704,6 +758,8 @@ int main(void)
         cmocka_unit_test(an_expectation_never_overflows_its_text),
         cmocka_unit_test(missing_settings_are_named),
         cmocka_unit_test(unknown_and_misplaced_keys_are_refused),
+        cmocka_unit_test(misspelt_keys_are_understood),
+        cmocka_unit_test(an_unknown_fault_is_answered_with_the_list),
         cmocka_unit_test(malformed_text_is_refused),
         cmocka_unit_test(there_is_room_for_so_many_partitions),
         cmocka_unit_test(damaged_files_are_read_or_refused),

@@ -425,6 +425,9 @@ static void plain_values_are_read(void **state)
          "time; "
          "f = a date or time; "},
         {"a = 1979-05-27 # 07:32:00", "a = a date or time; "},
+        {"a = 1979-01-01\nb = 1979-12-31\nc = 00:00:00\nd = 23:59:59\ne = 1979-12-31T23:59:59+23:59",
+         "a = a date or time; b = a date or time; c = a date or time; d = a date or time; e = a date or "
+         "time; "},
         {"a = []\nb = [ 1,2 , 3, ]\nc = [\n 'x', # one\n\r\n \"y\"\n]",
          "a = []; b = [1, 2, 3]; c = [\"x\", \"y\"]; "},
         {"a = [1979-05-27 07:32:00,true]", "a = [a date or time, true]; "},
