@@ -57,6 +57,7 @@ include tools/make/guest.mk
 include tools/make/host.mk
 include tools/make/check.mk
 include tools/make/run.mk
+include tools/make/bench.mk
 
 .PHONY: clean
 clean: ## remove everything built

@@ -28,6 +28,7 @@ enum {
 #define MODEM_STATUS_LINES 0xF0
 #define MODEM_CTS_DCD      0x90 /* where RTS and OUT2 arrive when the lines are looped back */
 #define LINE_HOLDING_EMPTY 0x20
+#define LINE_ALL_SENT      0x40
 #define DIVISOR_115200     1
 #define SEND_POLLS         200000 /* about 0.2 s: a port access takes about a microsecond on real machines */
 
@@ -73,12 +74,22 @@ void uart_init(uint16_t port)
     put(port, MODEM_CONTROL, MODEM_DTR_RTS);
 }
 
+static void wait_for(uint16_t port, uint8_t status)
+{
+    for (uint32_t poll = 0; poll < SEND_POLLS; poll++)
+        if ((get(port, LINE_STATUS) & status) != 0)
+            return;
+}
+
 void uart_write(uint16_t port, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        for (uint32_t poll = 0; poll < SEND_POLLS; poll++)
-            if ((get(port, LINE_STATUS) & LINE_HOLDING_EMPTY) != 0)
-                break;
+        wait_for(port, LINE_HOLDING_EMPTY);
         put(port, DATA, (uint8_t)bytes[i]);
     }
+}
+
+void uart_drain(uint16_t port)
+{
+    wait_for(port, LINE_ALL_SENT);
 }

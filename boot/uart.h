@@ -19,4 +19,7 @@ void uart_init(uint16_t port);
 /* Sends bytes; gives up on one after a bounded wait. */
 void uart_write(uint16_t port, const char *bytes, size_t length);
 
+/* Waits, within the same bounds, until the last byte has left: before the power goes. */
+void uart_drain(uint16_t port);
+
 #endif
