@@ -60,6 +60,8 @@ static void what_is_promised_is_what_libc_prints(void **state)
         agree(room, "%zu %zx", (size_t)5, (size_t)255);
         agree(room, "%5d|%-5d|%05d|%05d|", 42, 42, 42, -42);
         agree(room, "%*d|%-*d|%0*d|%*s", 6, 42, 6, 42, 6, -42, 4, "x");
+        agree(room, "%*d|%-*d|%*s|%0*d|", -6, 42, -6, 42, -4, "x", -6, 42);
+        agree(room, "%.*s|%.*s|%.*s|", 0, "xyz", 1, "xyz", -1, "xyz");
         agree(room, "%08x|%016llx|%2d", 0xbeefu, 0xbeefULL, 12345);
         agree(room, "%p", (void *)(uintptr_t)0xdeadbeef);
     }

@@ -634,7 +634,7 @@ static void collect(void *context, const char *text)
     strcat(table, "\n");
 }
 
-static const char *table_of_plan(void)
+static char *table_of_plan(void)
 {
     static char table[TABLE_BYTES];
     table[0] = '\0';
@@ -646,27 +646,48 @@ static void the_table_shows_the_plan(void **state)
 {
     (void)state;
     make_machine(6, 2, 256 * MIB);
-    plan_text(PARTITION("web", "tenant = 'acme'\ncores = [10, 2, 3, 4]") PARTITION("b", "vcpus = 2"));
+    plan_text(PARTITION("web", "tenant = 'acme'\ncores = [10, 2, 3, 4]")
+                  PARTITION("background", "vcpus = 2"));
     assert_string_equal(table_of_plan(),
-                        "partition  tenant   vcpus  cores   memory  extents [start, end)     image\n"
-                        "web        acme         4  10,2-4     64M  0x001000000-0x005000000  builtin:hello\n"
-                        "b          default      2  6-7        64M  0x005000000-0x009000000  builtin:hello\n"
+                        "partition   tenant   vcpus  cores   memory  extents [start, end)     image\n"
+                        "web         acme         4  10,2-4     64M  0x001000000-0x005000000  builtin:hello\n"
+                        "background  default      2  6-7        64M  0x005000000-0x009000000  builtin:hello\n"
                         "core 0 runs the control loop; idle cores: 5\n");
+}
+
+/* One partition's row of a machine with memory in two pieces. */
+static void expect_rows(const char *cores, const char *first, const char *second)
+{
+    char text[256];
+    make_machine(128, 1, 4 * MIB);
+    add_memory(4 * GIB, 6 * MIB, ZONE_UNKNOWN);
+    snprintf(text, sizeof(text), "[[partition]]\nname='p'\nimage='vm/x.elf'\nmemory='10M'\ncores=[%s]\n",
+             cores);
+    plan_text(text);
+    char *row = strchr(table_of_plan(), '\n') + 1, *end = strchr(row, '\n');
+    *end = '\0';
+    assert_string_equal(row, first);
+    row = end + 1;
+    *strchr(row, '\n') = '\0';
+    assert_string_equal(row, second);
 }
 
 static void long_lists_take_several_lines(void **state)
 {
     (void)state;
-    make_machine(64, 1, 4 * MIB);
-    add_memory(4 * GIB, 6 * MIB, ZONE_UNKNOWN);
-    plan_text("[[partition]]\nname = 'p'\nimage = 'vm/x.elf'\nmemory = '10M'\n"
-              "cores = [63, 10, 20, 30, 32, 34, 36, 38, 40, 41, 42, 44]\n");
-    assert_string_equal(
-        table_of_plan(),
-        "partition  tenant   vcpus  cores                     memory  extents [start, end)     image\n"
-        "p          default     12  63,10,20,30,32,34,36,38,     10M  0x100000000-0x100600000  vm\\x.elf\n"
-        "                           40-42,44                          0x001000000-0x001400000\n"
-        "core 0 runs the control loop; idle cores: 51\n");
+    expect_rows(
+        "63, 10, 20, 30, 32, 34, 36, 38, 40, 41, 42, 44",
+        "p          default     12  63,10,20,30,32,34,36,38,     10M  0x100000000-0x100600000  vm\\x.elf",
+        "                           40-42,44                          0x001000000-0x001400000");
+    /* A column is at most 24 bytes wide, commas included. */
+    expect_rows(
+        "100, 10, 20, 30, 32, 34, 36, 38",
+        "p          default      8  100,10,20,30,32,34,36,     10M  0x100000000-0x100600000  vm\\x.elf",
+        "                           38                              0x001000000-0x001400000");
+    expect_rows(
+        "100, 10, 20, 30, 32, 34, 36, 8",
+        "p          default      8  100,10,20,30,32,34,36,8     10M  0x100000000-0x100600000  vm\\x.elf",
+        "                                                            0x001000000-0x001400000");
 }
 
 static void a_shared_core_is_told(void **state)

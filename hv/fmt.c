@@ -75,8 +75,9 @@ static const char *parse_spec(const char *at, struct spec *spec, va_list *args)
             break;
     }
     if (*at == '*') {
-        int width = va_arg(*args, int);
-        spec->width = width > 0 ? (size_t)width : 0;
+        int64_t width = va_arg(*args, int);
+        spec->left = spec->left || width < 0;
+        spec->width = (size_t)(width < 0 ? -width : width);
         at++;
     }
     for (; *at >= '0' && *at <= '9'; at++)
@@ -86,7 +87,7 @@ static const char *parse_spec(const char *at, struct spec *spec, va_list *args)
         spec->precision = 0;
         if (*at == '*') {
             int precision = va_arg(*args, int);
-            spec->precision = precision > 0 ? (size_t)precision : 0;
+            spec->precision = precision >= 0 ? (size_t)precision : SIZE_MAX;
             at++;
         }
         for (; *at >= '0' && *at <= '9'; at++)
