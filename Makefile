@@ -29,7 +29,7 @@ PURE += hv/banner.c hv/bus.c hv/capsule.c hv/command.c hv/event_log.c hv/events.
 PURE += hv/cpuid.c hv/entry_check.c hv/exit_decode.c hv/msr_policy.c hv/mtrr.c hv/vapic.c hv/walk.c hv/watchdog.c
 # boot/ files that are pure (no <efi.h>) and tested on the host.
 BOOT_PURE := boot/config.c boot/toml.c boot/toml_scan.c boot/toml_word.c \
-             boot/acpi_parse.c boot/efi_map.c boot/hv_elf.c boot/topology.c
+             boot/acpi_parse.c boot/efi_map.c boot/hv_elf.c boot/topology.c boot/unpack.c
 
 BOOT := $(filter-out $(BOOT_PURE),$(wildcard boot/*.c boot/*.S))
 HV   := $(filter-out $(PURE),$(wildcard hv/*.c hv/*.S hv/vmx/*.c hv/vmx/*.S))

@@ -10,12 +10,12 @@ label: \
         .incbin path;
 
 #define EMBED_GUEST(name) \
-        EMBED(blob_guest_##name, FILE_NAME(guest/name.elf)) \
+        EMBED(blob_guest_##name, FILE_NAME(guest/name.elf.packed)) \
         .globl blob_guest_##name##_end; \
 blob_guest_##name##_end:
 
         .section .rodata.blobs, "a", @progbits
-        EMBED(blob_hv_start, FILE_NAME(hv.stripped.elf))
+        EMBED(blob_hv_start, FILE_NAME(hv.stripped.elf.packed))
         .globl  blob_hv_end
 blob_hv_end:
         BUILTIN_GUESTS(EMBED_GUEST)

@@ -1,5 +1,6 @@
 /*
- * What the EFI application carries inside itself: the hypervisor and the built-in guests.
+ * What the EFI application carries inside itself: the hypervisor and the built-in guests, packed
+ * (boot/unpack.h).
  */
 #ifndef FREEHOLD_BOOT_BLOBS_H
 #define FREEHOLD_BOOT_BLOBS_H

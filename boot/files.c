@@ -5,6 +5,7 @@
 #include "boot/blobs.h"
 #include "boot/boot.h"
 #include "boot/console.h"
+#include "boot/unpack.h"
 #include "guest/abi.h"
 #include "hv/fmt.h"
 #include "hv/image.h"
@@ -155,18 +156,17 @@ bool read_configuration(struct boot *boot)
 
 /* ---------------------------------------------------------------- the images */
 
-/* A built-in guest is copied into frames of its own, like a file. */
-static enum file_status copy_builtin(struct boot *boot, const char *name, struct file *file)
+/* A built-in guest is unpacked into frames of its own, like a file that is read. */
+static enum file_status unpack_builtin(struct boot *boot, const char *name, struct file *file)
 {
     struct blob blob = blob_guest(name);
     if (blob.length == 0)
         return FILE_ABSENT;
-    file->length = blob.length;
-    file->bytes = boot_take(boot, blob.length, EfiLoaderData, ANYWHERE);
+    file->length = unpack_bytes(blob.bytes, blob.length);
+    file->bytes = boot_take(boot, file->length, EfiLoaderData, ANYWHERE);
     if (file->bytes == NULL)
         return FILE_NO_MEMORY;
-    __builtin_memcpy(file->bytes, blob.bytes, blob.length);
-    return FILE_OK;
+    return unpack(blob.bytes, blob.length, file->bytes) ? FILE_OK : FILE_UNREADABLE;
 }
 
 static bool same_image(const struct partition_config *a, const struct partition_config *b)
@@ -188,7 +188,7 @@ static enum file_status load_image(struct boot *boot, const struct partition_con
                                    struct file *file)
 {
     if (partition->image_builtin)
-        return copy_builtin(boot, partition->image, file);
+        return unpack_builtin(boot, partition->image, file);
     char path[PATH_BYTES];
     fmt_snprintf(path, sizeof(path), DIRECTORY_PATH "%s", partition->image);
     return read_file(boot, path, IMAGE_MAX_BYTES, file);

@@ -5,6 +5,7 @@
 #include "boot/blobs.h"
 #include "boot/boot.h"
 #include "boot/console.h"
+#include "boot/unpack.h"
 #include "hv/budget.h"
 
 #define REGION_LIMIT (4 * GIB) /* starting cores load CR3 with 32 bits */
@@ -62,7 +63,13 @@ static void move_handoff(struct boot *boot, uint64_t region, uint64_t bytes)
 bool make_region(struct boot *boot)
 {
     struct blob blob = blob_hypervisor();
-    const char *wrong = hv_elf_read(blob.bytes, blob.length, &boot->hv);
+    uint64_t elf_bytes = unpack_bytes(blob.bytes, blob.length);
+    uint8_t *elf = boot_take(boot, elf_bytes, EfiLoaderData, ANYWHERE);
+    if (elf == NULL)
+        return boot_refuse_memory(boot, "unpacking the hypervisor", elf_bytes);
+    const char *wrong = "damaged contents";
+    if (unpack(blob.bytes, blob.length, elf))
+        wrong = hv_elf_read(elf, elf_bytes, &boot->hv);
     if (wrong != NULL)
         return boot_refuse(boot, REFUSED_FIRMWARE, EFI_LOAD_ERROR,
                            "the embedded hypervisor has %s; this file was built or copied wrongly", wrong);
@@ -73,7 +80,7 @@ bool make_region(struct boot *boot)
     if (taken == NULL)
         return boot_refuse_memory(boot, "the hypervisor below 4 GiB", bytes + PAGE_2M);
     uint64_t region = align_up((uint64_t)taken, PAGE_2M);
-    copy_segments(&boot->hv, blob.bytes, (uint8_t *)region);
+    copy_segments(&boot->hv, elf, (uint8_t *)region);
     move_handoff(boot, region, bytes);
     return true;
 }

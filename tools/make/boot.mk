@@ -1,7 +1,10 @@
 # The EFI application. It embeds the hypervisor and the built-in guests (boot/blobs.S). Of gnu-efi it uses the headers
 # only: Debian's libraries may use the red zone and SSE, and its start-up code loses registers the firmware relies on.
 BOOT_OBJS := $(patsubst %,$(B)/boot-obj/%.o,$(BOOT) $(BOOT_PURE) $(PURE_BOOT) hv/string.c)
-BLOBS := $(B)/hv.stripped.elf $(patsubst %,$(B)/guest/%.elf,$(GUESTS))
+BLOBS := $(patsubst %,$(B)/%.packed,hv.stripped.elf $(patsubst %,guest/%.elf,$(GUESTS)))
+
+$(B)/%.packed: $(B)/% tools/pack
+	tools/pack $< $@
 
 $(B)/boot-obj/%.c.o: %.c
 	@mkdir -p $(@D)
