@@ -3,7 +3,7 @@
 
 #define RANDOM_CALLS    20000u
 #define AUDITS          5u
-#define FLOOD_METRICS   5000u
+#define FLOOD_METRICS   600u
 #define CPUID_LEAVES    0x40u
 #define CPUID_SUBLEAVES 0x20u
 #define NO_CALL         8

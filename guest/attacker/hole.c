@@ -30,7 +30,7 @@ static void sweep(void)
 static void instructions(void)
 {
     uint64_t rax = 0, rcx, rsi, rdi;
-    uint8_t copy[64] __attribute__((aligned(16)));
+    uint8_t copy[64] __attribute__((aligned(16))) = {0};
     unsigned right = 0, count = 0;
 
     __asm__ volatile("addq (%1), %0" : "+r"(rax) : "r"(PLACE) : "cc", "memory");

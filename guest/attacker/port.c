@@ -7,7 +7,7 @@
 #define UART_LSR     (FH_PORT_UART + 5)
 #define ABSENT       0x180
 #define MANY         (UINT64_C(1) << 20)
-#define FLOOD_LINES  2000u
+#define FLOOD_LINES  400u
 
 static bool is_ours(uint32_t port, uint32_t bytes)
 {
