@@ -42,6 +42,8 @@ struct fakes {
     uint32_t polls, sleeps; /* of the control loop */
     void (*on_poll)(void);
     void (*on_sleep)(void);
+    uint32_t timer_armed; /* the core's own timer */
+    uint64_t timer_ticks;
     uint32_t interrupts[256];         /* finished by traps_interrupt */
     bool (*guest)(struct vcpu *vcpu); /* what vmx_enter runs; true: it was entered */
     uint32_t entries;                 /* calls of vmx_enter */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "host_tests/fakes/fake.h"
+#include "hv/apic.h"
 #include "hv/control.h"
 #include "hv/smp.h"
 #include "hv/traps.h"
@@ -64,6 +65,12 @@ void smp_kick(uint32_t core)
     fakes.kicks[core]++;
     if (fakes.on_kick != NULL)
         fakes.on_kick(core);
+}
+
+void apic_timer_after(uint64_t ticks)
+{
+    fakes.timer_armed++;
+    fakes.timer_ticks = ticks;
 }
 
 void traps_interrupt(uint32_t vector)
