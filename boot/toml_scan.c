@@ -11,18 +11,12 @@
 
 /* -------------------------------------------------------------------------------------------- failures */
 
-static bool vfail(struct toml_scan *scan, struct source_pos pos, const char *format, va_list args)
-{
-    scan->diag->pos = pos;
-    fmt_vsnprintf(scan->diag->message, sizeof(scan->diag->message), format, args);
-    return false;
-}
-
 bool toml_fail(struct toml_scan *scan, struct source_pos pos, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vfail(scan, pos, format, args);
+    scan->diag->pos = pos;
+    fmt_vsnprintf(scan->diag->message, sizeof(scan->diag->message), format, args);
     va_end(args);
     return false;
 }

@@ -8,6 +8,7 @@
 #include "alloc/addr.h"
 
 #define IMAGE_MAX_SEGMENTS 16
+#define IMAGE_MAX_BYTES    (512 * MIB)        /* a larger file is no guest image */
 #define IMAGE_FLAT_BASE    UINT64_C(0x100000) /* where a flat binary is loaded and entered */
 #define IMAGE_LOW_LIMIT \
     UINT64_C(0x10000) /* below lie the boot information, first tables and stack: no segment */

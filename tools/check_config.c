@@ -29,7 +29,6 @@
 #define MEMORY_MIB_MIN     64
 #define MEMORY_MIB_MAX     (1u << 26) /* 64 TiB */
 #define MAX_ZONES          16
-#define MAX_FILE_BYTES     (256 * MIB)
 #define MAX_PATH_BYTES     4096
 
 /* One socket with its memory. */
@@ -103,25 +102,31 @@ static void *allocate(size_t count, size_t bytes)
     return memory;
 }
 
-/* Reads a whole file into *file, which must be empty. Returns NULL, or why it cannot be read. */
+/* Reads a whole file into *file, which must be empty. Returns NULL, or what is wrong, as the end of a
+ * sentence. */
 static const char *read_file(const char *path, struct file *file)
 {
+    static char problem[128];
+    size_t room = 32 * KIB;
     FILE *stream = fopen(path, "rb");
-    if (stream == NULL)
-        return strerror(errno);
-    size_t room = 0;
-    do {
-        room = room == 0 ? 64 * KIB : 2 * room;
-        file->bytes = realloc(file->bytes, room);
-        if (file->bytes == NULL)
+    bool failed = stream == NULL;
+    while (!failed && file->length <= IMAGE_MAX_BYTES && feof(stream) == 0) {
+        room *= 2;
+        char *larger = realloc(file->bytes, room);
+        failed = larger == NULL;
+        if (failed)
             break;
+        file->bytes = larger;
         file->length += fread(file->bytes + file->length, 1, room - file->length, stream);
-    } while (file->length == room && room < 2 * MAX_FILE_BYTES);
-    bool failed = ferror(stream) != 0;
-    fclose(stream);
-    if (file->bytes == NULL)
-        return "out of memory";
-    return failed ? "it cannot be read (is it a directory?)" : NULL;
+        failed = ferror(stream) != 0;
+    }
+    if (failed)
+        fmt_snprintf(problem, sizeof(problem), "cannot be read: %s", strerror(errno));
+    if (stream != NULL)
+        fclose(stream);
+    if (failed)
+        return problem;
+    return file->length > IMAGE_MAX_BYTES ? "is too large" : NULL;
 }
 
 static struct file read_text(const char *path)
@@ -319,7 +324,7 @@ _Noreturn static void refuse_image(const struct options *options, const struct p
                                    const char *path, const char *problem)
 {
     struct diag diag = {.pos = partition->at_image};
-    fmt_snprintf(diag.message, sizeof(diag.message), "partition \"%s\": image %s: %s", partition->name, path,
+    fmt_snprintf(diag.message, sizeof(diag.message), "partition \"%s\": image %s %s", partition->name, path,
                  problem);
     refuse_at(options->config_path, &diag);
 }

@@ -127,7 +127,7 @@ class CheckConfig(unittest.TestCase):
         for bad in ("bad.elf", "far.elf", "missing.elf", "acme"):
             self.plan(text.format(bad))
             message = self.refusal(text.format(bad), "--images", images)
-            self.assertTrue(message.startswith(f'4:9: error: partition "a": image {images}/{bad}: '), message)
+            self.assertTrue(message.startswith(f'4:9: error: partition "a": image {images}/{bad} '), message)
 
     def test_wrong_usage_is_explained(self):
         config = self.write("freehold.toml", PARTITION.format("a", ""))
