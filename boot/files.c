@@ -11,7 +11,6 @@
 #include "hv/image.h"
 
 #define CONFIG_MAX_BYTES MIB
-#define IMAGE_MAX_BYTES  (512 * MIB)
 #define DIRECTORY_PATH   "\\freehold\\"
 #define PATH_BYTES       (sizeof(DIRECTORY_PATH) + CONFIG_IMAGE_BYTES)
 #define READ_CHUNK_BYTES MIB
