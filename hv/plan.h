@@ -33,7 +33,9 @@ struct plan {
  * hyper-threads serve no partition, unless the machine has only one physical core: then at most one partition
  * may be planned, and it may use core 0. Whole physical cores go to one partition; two partitions never share
  * one; their unused hyper-threads stay idle. `cores = [...]` is obeyed or refused. Cores of one zone and
- * memory of that zone are preferred. Memory is planned in the order of the configuration. False with *diag
+ * memory of that zone are preferred. Memory is planned in the order of the configuration. Where all
+ * physical cores have as many threads, a plan is found whenever the cores suffice; where they differ, the
+ * planner fills large cores first and may miss one. False with *diag
  * (pointing into the configuration) when it does not fit; *frames is then undefined and to be initialised
  * again.
  */
