@@ -169,14 +169,17 @@ static void listed_cores_are_checked(void **state)
         "others");
     refuse_text(PARTITION("a", "cores = [2]") PARTITION("b", "cores = `[4, 2]"),
                 "partition \"b\" lists core 2, which serves partition \"a\": list a core only once");
-    refuse_text(
-        PARTITION("a", "cores = [3]") PARTITION("b", "cores = `[2]"),
-        "partition \"b\" lists core 2, a hyper-thread of core 3, whose physical core serves partition "
-        "\"a\": list whole physical cores");
-    refuse_text(
-        PARTITION("a", "cores = [2]") PARTITION("b", "cores = `[3]"),
-        "partition \"b\" lists core 3, a hyper-thread of core 2, whose physical core serves partition "
-        "\"a\": list whole physical cores");
+    refuse_text(PARTITION("a", "cores = [3]") PARTITION("b", "cores = `[2]"),
+                "partition \"b\" lists core 2, a hyper-thread of core 3, which serves partition \"a\": list "
+                "whole physical cores");
+    refuse_text(PARTITION("a", "cores = [2]") PARTITION("b", "cores = `[3]"),
+                "partition \"b\" lists core 3, a hyper-thread of core 2, which serves partition \"a\": list "
+                "whole physical cores");
+    refuse_text(PARTITION("a", "cores = [3, 6, 5]") PARTITION("b", "cores = `[4]"),
+                "partition \"b\" lists core 4, a hyper-thread of core 5, which serves partition \"a\": list "
+                "whole physical cores");
+    refuse_text(PARTITION("a", "cores = [3, 2]") PARTITION("b", "cores = `[2]"),
+                "partition \"b\" lists core 2, which serves partition \"a\": list a core only once");
     refuse_text(PARTITION("a", "vcpus = 3\ncores = `[2, 3]"),
                 "partition \"a\" lists 2 cores for 3 vCPUs: list one for each, or remove \"cores\"");
     refuse_text(PARTITION("a", "vcpus = 1\ncores = `[2, 3]"),
@@ -228,10 +231,9 @@ static void one_physical_core_gives_its_other_thread_first(void **state)
     plan_text(PARTITION("a", "vcpus = 2"));
     EXPECT_CORES(0, 0, 1);
     assert_true(plan.boot_core_shared);
-    refuse_text(
-        PARTITION("a", "cores = [1]") PARTITION("b", "cores = `[0]"),
-        "partition \"b\" lists core 0, a hyper-thread of core 1, whose physical core serves partition "
-        "\"a\": list whole physical cores");
+    refuse_text(PARTITION("a", "cores = [1]") PARTITION("b", "cores = `[0]"),
+                "partition \"b\" lists core 0, a hyper-thread of core 1, which serves partition \"a\": list "
+                "whole physical cores");
 }
 
 /* The boot core need not be the first thread of its core, nor numbers follow the packages. */

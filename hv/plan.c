@@ -103,11 +103,24 @@ static bool is_lead(const struct planner *planner, uint32_t core)
 
 /* ------------------------------------------------------------------------------------------ cores by hand */
 
+/* The core of a partition that keeps `core` from others: itself or a hyper-thread of it. */
+static uint16_t core_in_the_way(const struct planner *planner, const struct plan_partition *other,
+                                uint16_t core)
+{
+    uint16_t found = core;
+    for (uint32_t i = 0; i < other->vcpu_count; i++) {
+        if (other->cores[i] == core)
+            return core;
+        if (planner->lead[other->cores[i]] == planner->lead[core])
+            found = other->cores[i];
+    }
+    return found;
+}
+
 static bool refuse_held_core(struct planner *planner, uint32_t index, uint16_t core)
 {
     const struct partition_config *wanted = &planner->config->partitions[index];
-    uint16_t lead = planner->lead[core];
-    uint16_t holder = planner->holder[lead];
+    uint16_t holder = planner->holder[planner->lead[core]];
     if (holder == HOLDER_CONTROL && core == 0)
         return fail(planner, wanted->at_cores,
                     "partition \"%s\" lists core 0, the boot core, which is kept for control: list others",
@@ -119,17 +132,16 @@ static bool refuse_held_core(struct planner *planner, uint32_t index, uint16_t c
             "list others",
             wanted->name, core);
     const char *name = planner->config->partitions[holder].name;
-    const struct plan_partition *other = &planner->plan->partitions[holder];
-    for (uint32_t i = 0; i < other->vcpu_count; i++)
-        if (other->cores[i] == core)
-            return fail(
-                planner, wanted->at_cores,
-                "partition \"%s\" lists core %u, which serves partition \"%s\": list a core only once",
-                wanted->name, core, name);
-    return fail(planner, wanted->at_cores,
-                "partition \"%s\" lists core %u, a hyper-thread of core %u, whose physical core serves "
-                "partition \"%s\": list whole physical cores",
-                wanted->name, core, lead == core ? other->cores[0] : lead, name);
+    uint16_t serving = core_in_the_way(planner, &planner->plan->partitions[holder], core);
+    if (serving == core)
+        return fail(planner, wanted->at_cores,
+                    "partition \"%s\" lists core %u, which serves partition \"%s\": list a core only once",
+                    wanted->name, core, name);
+    return fail(
+        planner, wanted->at_cores,
+        "partition \"%s\" lists core %u, a hyper-thread of core %u, which serves partition \"%s\": list "
+        "whole physical cores",
+        wanted->name, core, serving, name);
 }
 
 static bool take_listed_core(struct planner *planner, uint32_t index, uint16_t core)
@@ -187,22 +199,24 @@ static uint32_t free_threads(const struct planner *planner, int zone)
     return threads;
 }
 
-/*
- * The physical core to take when `missing` vCPUs still need one: the largest that is used wholly, else the
- * smallest that is large enough. On a machine whose cores are alike this is simply the first.
- */
+/* Whether a physical core of `a` threads suits `missing` vCPUs better than one of `b`: the largest that is
+ * used wholly is best, else the smallest. */
+static bool suits_better(uint16_t a, uint16_t b, uint32_t missing)
+{
+    if (a <= missing && b <= missing)
+        return a > b;
+    return a < b;
+}
+
+/* The physical core to take when `missing` vCPUs still need one; the first of those alike. UINT16_MAX: none
+ * is free. */
 static uint16_t choose_lead(const struct planner *planner, int zone, uint32_t missing)
 {
     uint16_t best = UINT16_MAX;
     for (uint16_t i = 0; i < planner->machine->core_count; i++) {
         if (!free_lead(planner, i, zone))
             continue;
-        bool fits = planner->threads[i] <= missing;
-        bool best_fits = best != UINT16_MAX && planner->threads[best] <= missing;
-        bool better = best == UINT16_MAX || (fits != best_fits ? fits
-                                             : fits            ? planner->threads[i] > planner->threads[best]
-                                                    : planner->threads[i] < planner->threads[best]);
-        if (better)
+        if (best == UINT16_MAX || suits_better(planner->threads[i], planner->threads[best], missing))
             best = i;
     }
     return best;
