@@ -49,11 +49,11 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* How many letters to insert, delete or replace to make `b` of `a` (Levenshtein), case aside; both shorter
- * than NEAREST_MAX_BYTES. */
+/* How many letters to insert, delete or replace to make `b` (its first NEAREST_MAX_BYTES letters) of `a`,
+ * case aside: Levenshtein's distance. `a` is shorter than 200 letters, so that a byte holds it. */
 static size_t edit_distance(const char *a, const char *b)
 {
-    uint8_t row[NEAREST_MAX_BYTES]; /* row[j]: distance between a's first i and b's first j letters */
+    uint8_t row[NEAREST_MAX_BYTES + 1]; /* row[j]: distance between a's first i and b's first j letters */
     size_t b_bytes = fmt_length(b, NEAREST_MAX_BYTES);
     for (size_t j = 0; j <= b_bytes; j++)
         row[j] = (uint8_t)j;
@@ -81,8 +81,6 @@ static const char *nearest(const char *word, struct names names)
     for (unsigned i = 0; i < names.count; i++) {
         const char *name = names.at(i);
         size_t name_bytes = fmt_length(name, NEAREST_MAX_BYTES);
-        if (name_bytes == NEAREST_MAX_BYTES)
-            continue;
         bool prefix = bytes >= 3 && bytes < name_bytes && __builtin_memcmp(word, name, bytes) == 0;
         size_t distance = prefix ? 1 : edit_distance(word, name);
         if (distance < best_distance && distance < name_bytes) {
