@@ -33,9 +33,14 @@ struct exit_record {
     uint64_t unused;
 };
 
-/* The last exits: their offset is counted in bytes by one that wraps at the end of the ring by itself. */
+/* The ring of the last exits is aligned to its size, so that an address tells its end. */
 #define EXIT_RING_BYTES 256
-_Static_assert(EXIT_RING_BYTES == CAPSULE_LAST_EXITS * sizeof(struct exit_record), "offsets wrap at 256");
+_Static_assert(EXIT_RING_BYTES == CAPSULE_LAST_EXITS * sizeof(struct exit_record),
+               "the ring fills its alignment");
+
+#define VCPU_SLICES_PER_SECOND 100
+/* A service of more ticks than this looks at the clock. */
+#define VCPU_LONG_SERVICE_TICKS 1024
 
 struct vcpu {
     uint64_t gpr[GPR_COUNT]; /* first, and host_rsp next: hv/vmx/run.S pushes and pops them */
@@ -44,10 +49,9 @@ struct vcpu {
 
     uint32_t attention;         /* set by any core: something waits for this vCPU; cleared by its own core */
     struct exit_record *exit;   /* of the current or last exit */
-    uint8_t exit_offset;        /* of it in the ring */
-    uint64_t ticks_serviced;    /* in the hypervisor between exit and entry, over all incarnations */
+    uint64_t slice_tsc;         /* when the current time slice began */
     uint64_t run_mark_tsc;      /* ticks_run is accounted up to here ... */
-    uint64_t run_mark_serviced; /* ... with this much of ticks_serviced */
+    uint64_t run_mark_serviced; /* ... with this sum of exits[].ticks */
     uint64_t ticks_run;         /* inside the guest, over all incarnations */
     uint64_t limit_base_ticks;  /* ticks_run when this incarnation began: the time limit counts from here */
     struct partition *partition;
@@ -65,6 +69,7 @@ struct vcpu {
     bool step_had_trap_flag;        /* RFLAGS.TF as the guest had it */
     uint16_t step_page[STEP_PAGES]; /* open for it, by number modulo 512 */
     uint32_t step_pages;            /* may exceed STEP_PAGES: then more are open than remembered */
+    bool step_wrote;                /* the page of ones may not be all ones any more */
     uint32_t primary_controls;
     uint64_t slice_ticks; /* of the preemption timer, in its own units */
     uint64_t cr4_hidden;  /* CR4 bits the processor needs and the guest must not see */
@@ -81,7 +86,7 @@ struct vcpu {
     uint32_t verdicts_passed;
     uint32_t verdicts_failed;
     struct exit_count exits[EXIT_REASON_LIMIT];
-    struct exit_record ring[CAPSULE_LAST_EXITS];
+    struct exit_record ring[CAPSULE_LAST_EXITS] __attribute__((aligned(EXIT_RING_BYTES)));
 };
 
 /* Brings ticks_run up to date. On the vCPU's own core, while it runs or has just left. */
@@ -102,5 +107,8 @@ bool vcpu_attend(struct vcpu *vcpu);
 
 /* One time slice is over: heartbeat, time limit, the control loop where this core carries it. */
 void vcpu_slice(struct vcpu *vcpu);
+
+/* The same, if the current slice has lasted its time by the clock. */
+void vcpu_slice_if_due(struct vcpu *vcpu);
 
 #endif

@@ -38,8 +38,9 @@ bool absent_covers(gpa_t address)
 }
 
 /*
- * Sets the trap flag. Where STI or MOV SS blocks at the same time, VM entry wants the pending debug
- * exceptions to say so ("Checks on Guest Non-Register State").
+ * Sets the trap flag. No trap is due before the instruction is done, whatever an exit in its middle has left
+ * in the field (Bochs 2.7 leaves BS); only where STI or MOV SS blocks does VM entry want the pending debug
+ * exceptions to name the step ("Checks on Guest Non-Register State").
  */
 static void set_trap(struct vcpu *vcpu)
 {
@@ -47,8 +48,9 @@ static void set_trap(struct vcpu *vcpu)
     if (vcpu->step == STEP_NONE)
         vcpu->step_had_trap_flag = (rflags & RFLAGS_TF) != 0;
     vmwrite(VMCS_GUEST_RFLAGS, rflags | RFLAGS_TF);
-    if ((vmread(VMCS_GUEST_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)
-        vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, PENDING_DEBUG_BS);
+    bool blocked =
+        (vmread(VMCS_GUEST_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0;
+    vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, blocked ? PENDING_DEBUG_BS : 0);
     vcpu->step = STEP_BY_TRAP;
 }
 
@@ -63,12 +65,12 @@ void absent_open(struct vcpu *vcpu, gpa_t address, bool write, bool delivering)
     __atomic_store_n(&hole->table[page],
                      hole->table[page] | hole->scratch_frame.value | ENTRY_UNCACHED | permissions,
                      __ATOMIC_RELAXED);
-    hole->written |= write;
     spin_unlock(&hole->lock);
     /* An instruction may touch several pages of the hole; they all stay open until it is done. */
     if (vcpu->step_pages < STEP_PAGES)
         vcpu->step_page[vcpu->step_pages] = (uint16_t)page;
     vcpu->step_pages++;
+    vcpu->step_wrote |= write;
     if (!delivering) {
         set_trap(vcpu);
         return;
@@ -95,13 +97,13 @@ void absent_close(struct vcpu *vcpu)
         hole->table[vcpu->step_page[i]] = 0;
     if (vcpu->step_pages > STEP_PAGES) /* more than are remembered */
         fill(hole->table, 0);
-    if (hole->written)
+    if (vcpu->step_wrote)
         fill(hole->scratch, UINT64_MAX);
-    hole->written = false;
     spin_unlock(&hole->lock);
     vmx_invept(vcpu->partition->ept_pointer);
     if (vcpu->step == STEP_BY_TRAP && !vcpu->step_had_trap_flag)
         vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~RFLAGS_TF);
     vcpu->step = STEP_NONE;
     vcpu->step_pages = 0;
+    vcpu->step_wrote = false;
 }

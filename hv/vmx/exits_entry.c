@@ -77,8 +77,8 @@ void vmx_capture(const struct vcpu *vcpu, struct crash_capsule *capsule)
     capsule->tr = (uint16_t)vmread(VMCS_GUEST_TR_SELECTOR);
     /* Oldest first; a record without a time was never used. */
     for (uint32_t i = 1; i <= CAPSULE_LAST_EXITS; i++) {
-        uint32_t offset = (vcpu->exit_offset + i * (uint32_t)sizeof(struct exit_record)) % EXIT_RING_BYTES;
-        const struct exit_record *record = &vcpu->ring[offset / sizeof(struct exit_record)];
+        const struct exit_record *record =
+            &vcpu->ring[((size_t)(vcpu->exit - vcpu->ring) + i) % CAPSULE_LAST_EXITS];
         uint64_t tsc = (uint64_t)record->tsc_high << 32 | record->tsc_low;
         if (tsc != 0)
             capsule->last[capsule->last_count++] =

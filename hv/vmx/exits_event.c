@@ -46,10 +46,19 @@ static bool event_pending(void)
     return (vmread(VMCS_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) != 0;
 }
 
+/*
+ * While the guest is stepped through absent hardware nothing is delivered: the handler would be entered, and
+ * returned from, with a trap flag that the guest has not set. The step's end looks again.
+ */
+static bool stepping(const struct vcpu *vcpu)
+{
+    return vcpu->step == STEP_BY_TRAP;
+}
+
 void vmx_deliver_interrupts(struct vcpu *vcpu)
 {
     int vector = vapic_deliverable(&vcpu->vapic);
-    if (vector < 0) {
+    if (vector < 0 || stepping(vcpu)) {
         set_primary(vcpu, PRIMARY_INTERRUPT_WINDOW_EXITING, false);
         return;
     }
@@ -68,6 +77,10 @@ void vmx_deliver_interrupts(struct vcpu *vcpu)
 bool vmx_deliver_nmi(struct vcpu *vcpu)
 {
     const uint64_t blocks = INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+    if (stepping(vcpu)) {
+        set_primary(vcpu, PRIMARY_NMI_WINDOW_EXITING, false);
+        return false;
+    }
     if (event_pending() || (vmread(VMCS_GUEST_INTERRUPTIBILITY) & blocks) != 0) {
         /* Without virtual NMIs there is no such window: then the next exit, at the latest of the timer, tries
          * again. */
@@ -142,6 +155,7 @@ static enum exit_action deliver_debug(struct vcpu *vcpu)
     uint64_t causes = vmread(VMCS_EXIT_QUALIFICATION);
     if (vcpu->step == STEP_BY_TRAP && exit_decode_debug(causes).single_step) {
         absent_close(vcpu);
+        vcpu->attention = 1;
         if (!vcpu->step_had_trap_flag)
             causes &= ~DR6_BS;
         if ((causes & (PENDING_DEBUG_BREAKPOINTS | DR6_BS)) == 0)

@@ -44,20 +44,20 @@ static void move_register(uint64_t *where, uint64_t mask, uint64_t by)
 }
 
 /* One element between port and memory. False: an exception is pending for the guest instead. */
-static bool element(struct vcpu *vcpu, const struct exit_io *io, uint64_t linear)
+static bool element(struct vcpu *vcpu, const struct exit_io *io, struct guest_page *page, uint64_t linear)
 {
     uint32_t value = 0;
     if (!io->in) {
-        if (!guest_walk_read(vcpu, linear, &value, io->bytes))
+        if (!guest_walk_read(vcpu, page, linear, &value, io->bytes))
             return false;
         devices_write(vcpu, io->port, io->bytes, value);
         return true;
     }
     /* Whether the memory takes it is settled before the device is asked: a read may have effects. */
-    if (!guest_walk_can_write(vcpu, linear, io->bytes))
+    if (!guest_walk_can_write(vcpu, page, linear, io->bytes))
         return false;
     value = devices_read(vcpu, io->port, io->bytes);
-    return guest_walk_write(vcpu, linear, &value, io->bytes);
+    return guest_walk_write(vcpu, page, linear, &value, io->bytes);
 }
 
 static bool ended(const struct vcpu *vcpu)
@@ -75,8 +75,9 @@ static enum exit_action string(struct vcpu *vcpu, const struct exit_io *io)
     /* The exit gives the linear address of the first element; the others follow by the pointer, which may
      * wrap. */
     uint64_t base = vmread(VMCS_GUEST_LINEAR_ADDRESS) - (*pointer & mask);
+    struct guest_page page = {0};
     for (uint32_t i = 0; i < ELEMENTS_PER_EXIT && count > 0; i++, count--) {
-        if (!element(vcpu, io, base + (*pointer & mask)))
+        if (!element(vcpu, io, &page, base + (*pointer & mask)))
             return EXIT_RESUME;
         move_register(pointer, mask, step);
         if (io->rep)

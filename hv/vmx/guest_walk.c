@@ -36,31 +36,48 @@ static struct walk_state walk_state(struct vcpu *vcpu)
     return state;
 }
 
-/* False with the guest's fault pending, or its partition contained. */
-static bool translate(struct vcpu *vcpu, uint64_t linear, enum walk_kind kind, struct walk_result *result)
+/* Raises what the walk found: a fault of the guest, or its containment. */
+static void raise(struct vcpu *vcpu, enum walk_status status, uint64_t linear,
+                  const struct walk_result *result)
 {
-    struct walk_state state = walk_state(vcpu);
-    struct walk_access access = {.kind = kind, .user = vmx_privilege_level() == 3};
-    switch (walk_translate(&state, linear, access, result)) {
-    case WALK_OK:
-        return true;
+    switch (status) {
     case WALK_PAGE_FAULT:
         cpu_write_cr2(linear);
         vmx_inject_exception(VECTOR_PF, result->error_code);
-        return false;
+        break;
     case WALK_NOT_CANONICAL:
         vmx_inject_exception(VECTOR_GP, 0);
-        return false;
+        break;
     case WALK_UNREACHABLE:
         partition_contain(vcpu, FAULT_EPT_VIOLATION,
                           "a page table of the guest lies at guest-physical %llx, outside its memory",
                           (unsigned long long)result->gpa.value);
-        return false;
-    case WALK_UNSUPPORTED:
+        break;
+    default:
+        partition_contain(vcpu, FAULT_UNHANDLED_EXIT,
+                          "string I/O under a paging mode that CPUID does not show");
         break;
     }
-    partition_contain(vcpu, FAULT_UNHANDLED_EXIT, "string I/O under a paging mode that CPUID does not show");
-    return false;
+}
+
+/* False with the guest's fault pending, or its partition contained. One walk a page. */
+static bool translate(struct vcpu *vcpu, struct guest_page *page, uint64_t linear, enum walk_kind kind,
+                      gpa_t *at)
+{
+    uint64_t offset = linear & (FRAME_BYTES - 1);
+    if (!page->valid || page->linear != linear - offset) {
+        struct walk_state state = walk_state(vcpu);
+        struct walk_access access = {.kind = kind, .user = vmx_privilege_level() == 3};
+        struct walk_result result;
+        enum walk_status status = walk_translate(&state, linear, access, &result);
+        if (status != WALK_OK) {
+            raise(vcpu, status, linear, &result);
+            return false;
+        }
+        *page = (struct guest_page){true, linear - offset, gpa(result.gpa.value - offset)};
+    }
+    *at = gpa(page->gpa.value + offset);
+    return true;
 }
 
 /* The device hole answers like absent hardware; anything else outside RAM is outside the slice. */
@@ -76,19 +93,20 @@ static bool outside_ram(struct vcpu *vcpu, gpa_t address)
 }
 
 /* Goes through the one or two pages that the bytes lie in; all are translated before any is touched. */
-static bool transfer(struct vcpu *vcpu, uint64_t linear, uint8_t *bytes, uint32_t count, enum walk_kind kind,
+static bool transfer(struct vcpu *vcpu, struct guest_page *page, uint64_t linear, uint8_t *bytes,
+                     uint32_t count, enum walk_kind kind,
                      bool (*move)(struct vcpu *vcpu, gpa_t at, uint8_t *bytes, uint32_t count))
 {
-    struct walk_result first, second;
+    gpa_t first, second = gpa(0);
     uint32_t in_first = (uint32_t)min_u64(count, FRAME_BYTES - (linear & (FRAME_BYTES - 1)));
-    if (!translate(vcpu, linear, kind, &first))
+    if (!translate(vcpu, page, linear, kind, &first))
         return false;
-    if (in_first < count && !translate(vcpu, linear + in_first, kind, &second))
+    if (in_first < count && !translate(vcpu, page, linear + in_first, kind, &second))
         return false;
     if (move == NULL)
         return true;
-    return move(vcpu, first.gpa, bytes, in_first) &&
-           (in_first == count || move(vcpu, second.gpa, bytes + in_first, count - in_first));
+    return move(vcpu, first, bytes, in_first) &&
+           (in_first == count || move(vcpu, second, bytes + in_first, count - in_first));
 }
 
 static bool move_out(struct vcpu *vcpu, gpa_t at, uint8_t *bytes, uint32_t count)
@@ -104,20 +122,21 @@ static bool move_in(struct vcpu *vcpu, gpa_t at, uint8_t *bytes, uint32_t count)
     return guest_memory_write(vcpu->partition, at, bytes, count) || outside_ram(vcpu, at);
 }
 
-bool guest_walk_read(struct vcpu *vcpu, uint64_t linear, void *to, uint32_t bytes)
+bool guest_walk_read(struct vcpu *vcpu, struct guest_page *page, uint64_t linear, void *to, uint32_t bytes)
 {
-    return transfer(vcpu, linear, to, bytes, WALK_READ, move_out);
+    return transfer(vcpu, page, linear, to, bytes, WALK_READ, move_out);
 }
 
-bool guest_walk_write(struct vcpu *vcpu, uint64_t linear, const void *from, uint32_t bytes)
+bool guest_walk_write(struct vcpu *vcpu, struct guest_page *page, uint64_t linear, const void *from,
+                      uint32_t bytes)
 {
     uint8_t copy[8];
     CHECK(bytes <= sizeof(copy));
     memcpy(copy, from, bytes);
-    return transfer(vcpu, linear, copy, bytes, WALK_WRITE, move_in);
+    return transfer(vcpu, page, linear, copy, bytes, WALK_WRITE, move_in);
 }
 
-bool guest_walk_can_write(struct vcpu *vcpu, uint64_t linear, uint32_t bytes)
+bool guest_walk_can_write(struct vcpu *vcpu, struct guest_page *page, uint64_t linear, uint32_t bytes)
 {
-    return transfer(vcpu, linear, NULL, bytes, WALK_WRITE, NULL);
+    return transfer(vcpu, page, linear, NULL, bytes, WALK_WRITE, NULL);
 }

@@ -63,7 +63,7 @@ static void write_controls(struct vcpu *vcpu)
         {VMCS_LINK_POINTER, NO_LINK_POINTER}, {VMCS_TSC_OFFSET, 0 - partition->decided_tsc});
     if (vmx_caps.vpid)
         vmwrite(VMCS_VPID, vpid_of(vcpu));
-    vcpu->slice_ticks = vmx_timer_value(&vmx_caps, control_tsc_hz() / SLICES_PER_SECOND);
+    vcpu->slice_ticks = vmx_timer_value(&vmx_caps, control_tsc_hz() / VCPU_SLICES_PER_SECOND);
     vmwrite(VMCS_PREEMPTION_TIMER_VALUE, vcpu->slice_ticks);
 }
 
@@ -230,8 +230,7 @@ static void flush_translations(const struct vcpu *vcpu)
 static void reset_counters(struct vcpu *vcpu)
 {
     memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-    vcpu->exit_offset = 0;
-    vcpu->exit = vcpu->ring;
+    vcpu->exit = &vcpu->ring[CAPSULE_LAST_EXITS - 1];
     memset(vcpu->ring, 0, sizeof(vcpu->ring));
     vcpu->interrupt_window = vcpu->nmi_window = vcpu->nmi_pending = false;
     vcpu->step = STEP_NONE;
