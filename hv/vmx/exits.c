@@ -98,12 +98,19 @@ static __attribute__((noinline)) enum exit_action rare(struct vcpu *vcpu)
 }
 
 /* What others want of the vCPU; the time goes to the account of the exit that found it. */
-static __attribute__((noinline)) bool attend(struct vcpu *vcpu, struct exit_count *account)
+static __attribute__((noinline)) bool attend(struct vcpu *vcpu)
 {
     uint64_t start = cpu_rdtsc();
+    struct exit_count *account = &vcpu->exits[vcpu->exit->reason];
     bool stay = vcpu_attend(vcpu);
     account->ticks += cpu_rdtsc() - start;
     return stay;
+}
+
+static __attribute__((noinline)) bool after_long_service(struct vcpu *vcpu)
+{
+    vcpu_slice_if_due(vcpu);
+    return vcpu->attention == 0 || attend(vcpu);
 }
 
 /*
@@ -132,10 +139,8 @@ bool vmx_exit(struct vcpu *vcpu)
     account->ticks += ticks;
     account->count++;
     if (__builtin_expect(ticks > VCPU_LONG_SERVICE_TICKS, 0))
-        vcpu_slice_if_due(vcpu);
-    if (__builtin_expect(__atomic_load_n(&vcpu->attention, __ATOMIC_RELAXED) != 0, 0))
-        return attend(vcpu, account);
-    return true;
+        return after_long_service(vcpu);
+    return __builtin_expect(__atomic_load_n(&vcpu->attention, __ATOMIC_RELAXED) == 0, 1) || attend(vcpu);
 }
 
 enum exit_action exits_general_protection(void)
