@@ -89,6 +89,7 @@ static struct mtrr_state random_state(struct random *random, bool holes)
         uint64_t size = FRAME_BYTES << random_below(random, 12);
         uint64_t mask = ~(size - 1) & (PHYSICAL_LIMIT - 1);
         if (holes)
+            /* Two different numbers: few bits set. NOLINTNEXTLINE(misc-redundant-expression) */
             mask = MASK_TOP | (random_u64(random) & random_u64(random) & (UNIVERSE - 1) & ~UINT64_C(0xfff));
         state.variable[i].base =
             random_below(random, UNIVERSE / FRAME_BYTES) * FRAME_BYTES + random_type(random);

@@ -80,7 +80,7 @@ static uint64_t walk(uint64_t va, uint64_t *page_bytes)
 
 static void check_address(uint64_t va)
 {
-    uint64_t page_bytes = 0, entry = walk(va, &page_bytes);
+    uint64_t page_bytes = 1, entry = walk(va, &page_bytes);
     const struct piece *piece = find(va);
     struct paging_leaf leaf;
     assert_int_equal(entry != 0, piece != NULL);

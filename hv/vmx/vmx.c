@@ -81,7 +81,9 @@ static bool unlock(void)
 bool vmx_core_enable(struct core *core)
 {
     struct vmx_caps caps = read_caps();
-    if (!unlock() || memcmp(&caps, &vmx_caps, sizeof(caps)) != 0)
+    /* Both were zeroed, padding too, before they were filled member by member. */
+    if (!unlock() ||
+        memcmp(&caps, &vmx_caps, sizeof(caps)) != 0) // NOLINT(bugprone-suspicious-memory-comparison)
         return false;
     cpu_write_cr0(vmx_cr0_fit(&vmx_caps, cpu_read_cr0()));
     cpu_write_cr4(vmx_cr4_fit(&vmx_caps, cpu_read_cr4() | CR4_VMXE));
