@@ -10,6 +10,7 @@
 #include "hv/memory_type.h"
 #include "hv/records.h"
 #include "hv/string.h"
+#include "hv/vmx/absent.h"
 #include "hv/vmx/vmx.h"
 
 struct partition *partitions[CONFIG_MAX_PARTITIONS];
@@ -156,6 +157,7 @@ static void prepare(struct partition *partition)
     guest_memory_load(partition, control_tsc_hz());
     memory_window_close();
     devices_init(partition);
+    absent_reset(partition);
     for (uint32_t i = 0; i < partition->vcpu_count; i++)
         vapic_power_up(&partition->vcpus[i]->vapic, i);
     partition->awake = partition->vcpu_count;

@@ -31,7 +31,6 @@ struct absent_hole {
     uint64_t *table;  /* the one page table behind every 2 MiB of the hole */
     uint8_t *scratch; /* the page an access meets: all ones */
     hpa_t scratch_frame;
-    bool written; /* the scratch page may not be all ones any more */
 };
 
 struct partition {

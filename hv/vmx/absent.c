@@ -15,6 +15,18 @@
 _Static_assert(FH_HOLE_END - FH_HOLE_START == PAGE_1G && FH_HOLE_START % PAGE_1G == 0,
                "the hole is exactly one page directory");
 
+static void fill(void *page, uint64_t value)
+{
+    uint64_t count = FRAME_BYTES / sizeof(value);
+    __asm__ volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(value) : "memory");
+}
+
+void absent_reset(struct partition *partition)
+{
+    fill(partition->hole.table, 0);
+    fill(partition->hole.scratch, UINT64_MAX);
+}
+
 void absent_init(struct partition *partition)
 {
     struct absent_hole *hole = &partition->hole;
@@ -22,7 +34,7 @@ void absent_init(struct partition *partition)
     hole->table = memory_need(FRAME_BYTES);
     hole->scratch = memory_need(FRAME_BYTES);
     hole->scratch_frame = memory_frame(hole->scratch);
-    memset(hole->scratch, 0xff, FRAME_BYTES);
+    absent_reset(partition);
     /* Every 2 MiB of the hole leads to the one table: its entry i stands for page i of each of them. */
     for (uint32_t i = 0; i < ENTRIES; i++)
         directory[i] = memory_frame(hole->table).value | EPT_RWX;
@@ -77,12 +89,6 @@ void absent_open(struct vcpu *vcpu, gpa_t address, bool write, bool delivering)
     }
     vcpu->step = STEP_BY_TIMER;
     vmwrite(VMCS_PREEMPTION_TIMER_VALUE, 1);
-}
-
-static void fill(void *page, uint64_t value)
-{
-    uint64_t count = FRAME_BYTES / sizeof(value);
-    __asm__ volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(value) : "memory");
 }
 
 /*

@@ -16,6 +16,10 @@
 /* Takes the tables and the page. At start-up. */
 void absent_init(struct partition *partition);
 
+/* Everything closed and all ones, whatever an earlier incarnation left. Nobody runs the partition meanwhile.
+ */
+void absent_reset(struct partition *partition);
+
 /* True when the address lies in the hole. */
 bool absent_covers(gpa_t address);
 

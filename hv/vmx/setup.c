@@ -7,6 +7,7 @@
 #include "hv/memory.h"
 #include "hv/string.h"
 #include "hv/traps.h"
+#include "hv/vmx/absent.h"
 #include "hv/vmx/access.h"
 #include "hv/vmx/vmx.h"
 #include "hv/x86.h"
@@ -263,6 +264,8 @@ void vmx_vcpu_start(struct vcpu *vcpu)
 void vmx_vcpu_init_reset(struct vcpu *vcpu)
 {
     /* INIT leaves FPU state and MSRs as they are; the rest is written when the start-up comes. */
+    if (vcpu->step != STEP_NONE)
+        absent_close(vcpu);
     vapic_reset(&vcpu->vapic);
     vcpu->interrupt_window = vcpu->nmi_window = vcpu->nmi_pending = false;
     vcpu->primary_controls = vmx_caps.controls.primary;
