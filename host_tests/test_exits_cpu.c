@@ -11,36 +11,9 @@
 #include <cmocka.h>
 
 #include "host_tests/fakes/rig.h"
-#include "host_tests/support/entry_states.h"
 #include "host_tests/support/random.h"
-#include "hv/entry_check.h"
 #include "hv/exit_decode.h"
 #include "hv/msr_policy.h"
-
-/* ---- the state must be one that the processor enters */
-
-static uint64_t read_field(void *context, uint32_t field)
-{
-    (void)context;
-    return fake_get((enum vmcs_field)field);
-}
-
-static void expect_enterable(const struct vcpu *vcpu)
-{
-    struct entry_state entry;
-    struct entry_finding finding;
-    memset(&entry, 0, sizeof(entry));
-    entry_state_read(&entry, read_field, NULL);
-    entry.msrs = &entry_skylake;
-    entry.physical_bits = 39;
-    entry.linear_bits = 48;
-    entry.vmcs = memory_frame(vcpu->vmcs).value;
-    if (!entry_check(&entry, &finding)) {
-        char text[200];
-        entry_failure_describe(text, sizeof(text), EXIT_REASON_ENTRY_GUEST_STATE, 0, &finding);
-        fail_msg("%s", text);
-    }
-}
 
 static void expect_fault(const struct vcpu *vcpu)
 {
@@ -62,10 +35,10 @@ static void starts_are_enterable(void **state)
 {
     (void)state;
     struct vcpu *vcpu = rig_one();
-    expect_enterable(vcpu);
+    rig_expect_enterable(vcpu);
     for (uint32_t vector = 0; vector < 256; vector += 51) {
         vmx_vcpu_startup(vcpu, (uint8_t)vector);
-        expect_enterable(vcpu);
+        rig_expect_enterable(vcpu);
         assert_int_equal(fake_get(VMCS_GUEST_CS_BASE), vector << 12);
         assert_int_equal(vcpu->gpr[RDX], 0x50654);
     }
@@ -286,7 +259,7 @@ static bool move_to_cr(struct vcpu *vcpu, uint32_t cr, enum gpr from, uint64_t v
     assert_true(rig_exit_with(vcpu, EXIT_REASON_CR_ACCESS, cr | (uint32_t)from << 8));
     if ((fake_get(VMCS_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) == 0) {
         expect_done(vcpu);
-        expect_enterable(vcpu);
+        rig_expect_enterable(vcpu);
         return true;
     }
     expect_fault(vcpu);

@@ -117,19 +117,23 @@ static void interrupts_are_the_machines(void **state)
     rig_expect_defined();
 }
 
-/* A guest that only exits hardly runs, so that the preemption timer hardly counts: the core's own ends its
+/* A guest that only exits hardly runs, so that the preemption timer hardly counts: a long service ends its
  * slice. */
-static void timer_interrupt_ends_the_slice(void **state)
+static void long_services_end_the_slice(void **state)
 {
     (void)state;
     struct vcpu *vcpu = rig_one();
-    rig_exits(EXIT_REASON_EXTERNAL_INTERRUPT);
-    fake_set(VMCS_EXIT_INTERRUPTION_INFO, EVENT(VECTOR_TIMER, INTERRUPTION_EXTERNAL));
-    assert_true(vmx_exit(vcpu));
-    assert_int_equal(fakes.interrupts[VECTOR_TIMER], 1);
+    vcpu->slice_tsc = fake_cpu.tsc;
+    vcpu->gpr[RAX] = FH_CALL_NOP;
+    fake_cpu.tsc_step = 10; /* a short one does not even look */
+    fake_cpu.tsc += FAKE_TSC_HZ;
+    assert_true(rig_exit(vcpu, EXIT_REASON_VMCALL));
+    assert_int_equal(cores[vcpu->core]->heartbeat, 0);
+    fake_cpu.tsc_step = VCPU_LONG_SERVICE_TICKS + 1;
+    assert_true(rig_exit(vcpu, EXIT_REASON_VMCALL));
     assert_int_equal(cores[vcpu->core]->heartbeat, 1);
-    assert_int_equal(fakes.timer_armed, 1);
-    assert_in_range(fakes.timer_ticks, 1, FAKE_TSC_HZ / 10);
+    assert_true(rig_exit(vcpu, EXIT_REASON_VMCALL)); /* the new slice has hardly begun */
+    assert_int_equal(cores[vcpu->core]->heartbeat, 1);
 }
 
 static void triple_fault(void **state)
@@ -474,7 +478,7 @@ int main(void)
         cmocka_unit_test(others_were_not_asked_for),
         cmocka_unit_test(nmi_is_the_machines),
         cmocka_unit_test(interrupts_are_the_machines),
-        cmocka_unit_test(timer_interrupt_ends_the_slice),
+        cmocka_unit_test(long_services_end_the_slice),
         cmocka_unit_test(triple_fault),
         cmocka_unit_test(interrupted_interrupt_goes_back),
         cmocka_unit_test(interrupted_nmi_goes_back),

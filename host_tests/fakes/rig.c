@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "host_tests/support/entry_states.h"
+#include "hv/entry_check.h"
 #include "hv/memory_type.h"
 #include "hv/ownership.h"
 
@@ -198,4 +200,27 @@ void *rig_guest(const struct partition *partition, uint64_t address)
     }
     fail_msg("guest-physical %#llx is not RAM", (unsigned long long)address);
     return NULL;
+}
+
+static uint64_t read_field(void *context, uint32_t field)
+{
+    (void)context;
+    return fake_get((enum vmcs_field)field);
+}
+
+void rig_expect_enterable(const struct vcpu *vcpu)
+{
+    struct entry_state entry;
+    struct entry_finding finding;
+    memset(&entry, 0, sizeof(entry));
+    entry_state_read(&entry, read_field, NULL);
+    entry.msrs = &entry_skylake;
+    entry.physical_bits = 39;
+    entry.linear_bits = 48;
+    entry.vmcs = memory_frame(vcpu->vmcs).value;
+    if (!entry_check(&entry, &finding)) {
+        char text[200];
+        entry_failure_describe(text, sizeof(text), EXIT_REASON_ENTRY_GUEST_STATE, 0, &finding);
+        fail_msg("%s", text);
+    }
 }

@@ -61,6 +61,9 @@ void rig_expect_contained(const struct partition *partition, enum fault_reason r
 /* The handler read nothing that the manual leaves undefined after this exit. */
 void rig_expect_defined(void);
 
+/* The processor would enter this guest: the current VMCS passes every check of the manual. */
+void rig_expect_enterable(const struct vcpu *vcpu);
+
 /* What the guest finds at a guest-physical address. */
 void *rig_guest(const struct partition *partition, uint64_t address);
 
