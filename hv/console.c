@@ -116,6 +116,7 @@ void console_init(const struct handoff *handoff)
 {
     serial_open(&com1, handoff->com1_port, COM1_QUEUE_BYTES);
     serial_open(&com2, handoff->com2_port, COM2_QUEUE_BYTES);
+    serial_write(&com2, "\n", 1); /* ends what a firmware console may have left on the line */
     if (com2.port == 0)
         event_log_start(&event_log, memory_need(EVENT_LOG_BYTES), EVENT_LOG_BYTES);
     if (handoff->screen.base != 0)
