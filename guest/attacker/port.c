@@ -6,7 +6,7 @@
 #define UART_SCRATCH (FH_PORT_UART + 7)
 #define UART_LSR     (FH_PORT_UART + 5)
 #define ABSENT       0x180
-#define MANY         (UINT64_C(1) << 20)
+#define MANY         (UINT64_C(64) << 10)
 #define FLOOD_LINES  400u
 
 static bool is_ours(uint32_t port, uint32_t bytes)
@@ -199,8 +199,8 @@ static const struct attack rows[] = {
     {"port-out", "exit:0", "writes all 65536 ports but its own devices' in 8, 16 and 32 bits", out_all},
     {"port-machine", "exit:0", "uses the ports that power off, reset and reconfigure machines",
      machine_ports},
-    {"rep-absent", "exit:0", "REP INS and OUTS of 1 MiB at an absent port", rep_absent},
-    {"rep-uart", "exit:0", "REP INS and OUTS of 1 MiB at the UART", rep_uart},
+    {"rep-absent", "exit:0", "REP INS and OUTS of 64 KiB at an absent port", rep_absent},
+    {"rep-uart", "exit:0", "REP INS and OUTS of 64 KiB at the UART", rep_uart},
     {"rep-fault", "exit:0", "REP INS across a page that is missing", rep_missing_page},
     {"rep-hole", "exit:0", "REP INS and OUTS with absent hardware for memory", rep_from_hole},
     {"rep-out-outside", "fault:ept-violation", "REP OUTS from above its memory to the UART",
