@@ -79,6 +79,7 @@ class Bochs:
             f"cpu: model={self.model}, count={topology}, ips=100000000, reset_on_triple_fault=0",
             f"memory: guest={machine.memory_mib}, host={host_memory}",
             "clock: sync=none, time0=1704067200",
+            "vga: realtime=0",  # else the screen is refreshed by wall time, and figures depend on how busy the host is
             f"com1: enabled=1, mode={com1[0]}, dev={com1[1]}",
             f"com2: enabled=1, mode=file, dev={com2}",
             f"ata0-master: type=disk, path={image}, mode=flat",
