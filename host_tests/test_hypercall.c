@@ -171,6 +171,10 @@ static void buffers_at_the_hole(void **state)
     assert_int_equal(with_buffer(vcpu, VERDICT, FH_HOLE_END + 2 * MIB - 8, 8), 0);
     assert_int_equal(with_buffer(vcpu, VERDICT, FH_HOLE_END + 2 * MIB - 8, 9), FH_E_ARGUMENT);
     assert_int_equal(with_buffer(vcpu, VERDICT, FH_HOLE_START - 8, 0x40000010), FH_E_ARGUMENT);
+    /* In a partition so large that it would all be inside. */
+    partition->ranges[1].bytes = partition->high_bytes = 5 * GIB;
+    for (enum buffer_call which = CONSOLE; which <= METRIC; which++)
+        assert_int_equal(with_buffer(vcpu, which, FH_HOLE_END, 4 * GIB + 8), FH_E_ARGUMENT);
 }
 
 static void empty_buffers(void **state)
