@@ -139,7 +139,7 @@ def command(scenario, results):
 
 def differs(wanted, actual, path):
     """None when `actual` holds all of `wanted`; else where it first does not. {"min": N} and {"max": N} bound a
-    number, {"matches": REGEX} a text; other objects are compared by the keys wanted."""
+    number, {"matches": REGEX} a text; other objects are compared by the keys wanted, lists element by element."""
     if isinstance(wanted, dict) and wanted and set(wanted) <= {"min", "max"}:
         fits = isinstance(actual, (int, float)) and not isinstance(actual, bool) and \
             wanted.get("min", actual) <= actual <= wanted.get("max", actual)
@@ -155,6 +155,9 @@ def differs(wanted, actual, path):
             if found:
                 return found
         return None
+    if isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual):
+        places = (differs(one, other, f"{path}[{i}]") for i, (one, other) in enumerate(zip(wanted, actual)))
+        return next((found for found in places if found is not None), None)
     if type(wanted) is type(actual) and wanted == actual:
         return None
     return f"{path} should be {json.dumps(wanted)}, is {json.dumps(actual)}"

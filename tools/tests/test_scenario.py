@@ -79,6 +79,11 @@ class Checks(unittest.TestCase):
         self.events[0]["cores"] = 4
         self.assertIn("no event matches", self.wrong())
 
+    def test_lists_are_compared_element_by_element(self):
+        self.assertEqual(self.wrong(partitions={"bad": {"progress": [{"min": 1}]}}), "")
+        self.assertIn("progress[0]", self.wrong(partitions={"bad": {"progress": [{"min": 2}]}}))
+        self.assertIn("progress", self.wrong(partitions={"bad": {"progress": [1, 1]}}))
+
     def test_true_is_not_1(self):
         self.events[-1]["partitions"][1]["exit_code"] = False
         self.assertIn("exit_code", self.wrong())
