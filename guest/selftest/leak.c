@@ -47,14 +47,25 @@ void check_registers_clean(void)
 static void fill_vector_registers(void)
 {
     static const uint64_t pattern[4] = {PATTERN, PATTERN, PATTERN, PATTERN};
-#define FILL(n) __asm__ volatile("movups %0, %%xmm" #n : : "m"(pattern));
-    FILL(0)
-    FILL(1)
-    FILL(2)
-    FILL(3) FILL(4) FILL(5) FILL(6) FILL(7) FILL(8) FILL(9) FILL(10) FILL(11) FILL(12) FILL(13) FILL(14)
-        FILL(15)
+#define FILL(n) __asm__ volatile("movups %0, %%xmm" #n : : "m"(pattern))
+    FILL(0);
+    FILL(1);
+    FILL(2);
+    FILL(3);
+    FILL(4);
+    FILL(5);
+    FILL(6);
+    FILL(7);
+    FILL(8);
+    FILL(9);
+    FILL(10);
+    FILL(11);
+    FILL(12);
+    FILL(13);
+    FILL(14);
+    FILL(15);
 #undef FILL
-            uint32_t mxcsr = 0x1F00; /* another exception unmasked */
+    uint32_t mxcsr = 0x1F00; /* another exception unmasked */
     uint16_t fcw = 0x27F;
     __asm__ volatile("fldcw %1; fldpi; ldmxcsr %0" : : "m"(mxcsr), "m"(fcw));
     if ((cpuid(1, 0).ecx & ECX_XSAVE) == 0)
