@@ -87,14 +87,15 @@ static bool check_frame(void *context, const struct ept_leaf *leaf)
     return true;
 }
 
+/* Each table is shown here before it is read: one that is not ours is mapped nowhere, so the walk ends. */
 static bool check_table(void *context, hpa_t table)
 {
     struct audit *audit = context;
-    if (ownership_of(table) != OWNER_HYPERVISOR)
-        violation(audit, &audit->result->tables_foreign,
-                  "a table of %s lies in frame %llx, not the hypervisor's", audit->partition->config->name,
-                  (unsigned long long)table.value);
-    return true;
+    if (ownership_of(table) == OWNER_HYPERVISOR)
+        return true;
+    violation(audit, &audit->result->tables_foreign, "a table of %s lies in frame %llx, not the hypervisor's",
+              audit->partition->config->name, (unsigned long long)table.value);
+    return false;
 }
 
 void audit_run(struct audit_result *result)
@@ -107,7 +108,9 @@ void audit_run(struct audit_result *result)
         if (partitions[i] == NULL)
             continue;
         audit.partition = partitions[i];
-        ept_each(&partitions[i]->ept, check_frame, &audit);
+        uint64_t foreign = result->tables_foreign;
         ept_each_table(&partitions[i]->ept, check_table, &audit);
+        if (result->tables_foreign == foreign)
+            ept_each(&partitions[i]->ept, check_frame, &audit);
     }
 }

@@ -122,11 +122,10 @@ static bool source_take(void *context, hpa_t *frame)
     return true;
 }
 
-/* A planted table in a foreign frame is reached too: the audit has to walk what stands there. */
 static void *source_reach(void *context, hpa_t frame)
 {
     (void)context;
-    return fake_ram(frame.value);
+    return memory_reach(frame);
 }
 
 const struct frame_source memory_frames = {.take = source_take, .reach = source_reach};
