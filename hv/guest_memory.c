@@ -131,6 +131,15 @@ static void put_u64(const struct partition *partition, uint64_t to, uint64_t val
 #define PTE_LARGE         (UINT64_C(1) << 7)
 #define ENTRIES           512
 
+/* A page directory of large pages that maps one to one from `start`. */
+static void put_directory(const struct partition *partition, uint64_t at, uint64_t start)
+{
+    uint64_t entries[ENTRIES];
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        entries[i] = (start + i * PAGE_2M) | PTE_PRESENT_WRITE | PTE_LARGE;
+    put(partition, at, entries, sizeof(entries));
+}
+
 /*
  * One-to-one tables: the first 4 GiB in 2 MiB pages, what lies above in 1 GiB pages where the processor shows
  * them. Addresses without memory behind them are mapped too: touching them is the guest's own affair.
@@ -142,9 +151,7 @@ static void load_page_tables(const struct partition *partition)
     put_u64(partition, FH_PAGE_TABLES, pdpt | PTE_PRESENT_WRITE);
     for (uint64_t gib = 0; gib < 4; gib++) {
         put_u64(partition, pdpt + gib * 8, (directory + gib * FRAME_BYTES) | PTE_PRESENT_WRITE);
-        for (uint64_t i = 0; i < ENTRIES; i++)
-            put_u64(partition, directory + gib * FRAME_BYTES + i * 8,
-                    (gib * GIB + i * PAGE_2M) | PTE_PRESENT_WRITE | PTE_LARGE);
+        put_directory(partition, directory + gib * FRAME_BYTES, gib * GIB);
     }
     bool pages_1g = (cpu_cpuid(CPUID_LEAF_FEATURES_EXT, 0).edx & CPUID_E1_EDX_1GIB) != 0;
     uint64_t top_gib = align_up(FH_HOLE_END + partition->high_bytes, GIB) / GIB;
