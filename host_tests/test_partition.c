@@ -572,10 +572,10 @@ static void account_sums_up(void **state)
     for (uint32_t i = 0; i < 3; i++) {
         struct vcpu *vcpu = partition->vcpus[i];
         vcpu->progress = 100 + i;
-        vcpu->ticks_run = 1000 << i;
+        vcpu->ticks_run = UINT64_C(1000) << i;
         vcpu->absent_accesses = 1 << i;
-        vcpu->refused_msrs = 8 << i;
-        vcpu->hypercalls = 64 << i;
+        vcpu->refused_msrs = UINT64_C(8) << i;
+        vcpu->hypercalls = UINT64_C(64) << i;
         vcpu->verdicts_passed = 3;
         vcpu->verdicts_failed = i;
         vcpu->exits[EXIT_REASON_IO] = (struct exit_count){5, 500};

@@ -252,7 +252,20 @@ static void who_is_reached(void **state)
             .destination = round < 1000 ? forged[random_below(&random, ARRAY_SIZE(forged))]
                                         : (uint32_t)(random_u64(&random) >> random_below(&random, 64)),
         };
-        ipi.shorthand = random_below(&random, 4);
+        switch (random_below(&random, 4)) {
+        case 0:
+            ipi.shorthand = IPI_TO_DESTINATION;
+            break;
+        case 1:
+            ipi.shorthand = IPI_TO_SELF;
+            break;
+        case 2:
+            ipi.shorthand = IPI_TO_ALL;
+            break;
+        default:
+            ipi.shorthand = IPI_TO_OTHERS;
+            break;
+        }
         uint32_t sender = (uint32_t)random_below(&random, 64);
         for (uint32_t id = 0; id < 64; id++)
             assert_int_equal(vapic_ipi_reaches(&ipi, sender, id), reached(&ipi, sender, id));
