@@ -102,19 +102,19 @@ static void flush_lines(uint32_t partition)
 }
 
 /* Figures of a start: what it cost from the decision to the first instruction, and from power-on. */
-static void tell_start(const struct partition *partition, uint64_t running_tsc)
+static void tell_start(const struct record_state *record)
 {
-    const char *name = partition->config->name;
+    const char *name = name_of(record->partition);
     uint64_t now = cpu_rdtsc();
-    uint64_t with_scrub = running_tsc - partition->decided_tsc;
-    uint64_t scrub = partition->scrubbed_tsc - partition->decided_tsc;
+    uint64_t with_scrub = record->tsc - record->decided_tsc;
+    uint64_t scrub = record->scrubbed_tsc - record->decided_tsc;
     static const char with[] = "start.with_scrub", without[] = "start.without_scrub";
     static const char first[] = "start.from_efi_main";
     event_metric(&control.events, now, name, with, sizeof(with) - 1, with_scrub);
     event_metric(&control.events, now, name, without, sizeof(without) - 1, with_scrub - scrub);
     if (control.ticks_first_guest != 0)
         return;
-    control.ticks_first_guest = running_tsc - control.handoff->entry_tsc;
+    control.ticks_first_guest = record->tsc - control.handoff->entry_tsc;
     event_metric(&control.events, now, name, first, sizeof(first) - 1, control.ticks_first_guest);
 }
 
@@ -130,7 +130,7 @@ static void take_state(const struct record_state *record)
     event_state(&control.events, record->tsc, &change);
     if (change.to == PARTITION_RUNNING) {
         console_printf("partition %s: running", change.partition);
-        tell_start(partitions[record->partition], record->tsc);
+        tell_start(record);
     }
     if (change.to != PARTITION_EXITED && change.to != PARTITION_FAULTED && change.to != PARTITION_RESTARTING)
         return;
@@ -396,6 +396,7 @@ static uint64_t cores_bytes(void)
 
 void control_init(const struct handoff *handoff, const struct plan *plan)
 {
+    memset(&control, 0, sizeof(control));
     control.handoff = handoff;
     control.plan = plan;
     control.view.config = &handoff->config;

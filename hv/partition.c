@@ -92,6 +92,8 @@ static void tell_state(const struct partition *partition, enum partition_state f
         .incarnation = partition->restarts,
         .exit_code = partition->exit_code,
         .tsc = cpu_rdtsc(),
+        .decided_tsc = partition->decided_tsc,
+        .scrubbed_tsc = partition->scrubbed_tsc,
     };
     control_post(RECORD_STATE, &record, sizeof(record));
 }

@@ -33,6 +33,8 @@ struct record_state {
     uint32_t incarnation;
     uint32_t exit_code;
     uint64_t tsc;
+    uint64_t decided_tsc;  /* of the latest start: when it was decided ... */
+    uint64_t scrubbed_tsc; /* ... and when memory was zero */
 };
 
 struct record_fault {
