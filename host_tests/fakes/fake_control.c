@@ -9,12 +9,8 @@
 #include <cmocka.h>
 
 #include "host_tests/fakes/fake.h"
-#include "hv/apic.h"
 #include "hv/control.h"
-#include "hv/smp.h"
-#include "hv/traps.h"
 
-#define IDT_BASE   UINT64_C(0xffffffff80100000)
 #define SLEEPS_MAX 100000 /* more than any test needs */
 
 void control_post(enum record_type type, const void *record, uint32_t bytes)
@@ -56,41 +52,6 @@ void control_sleep(void)
         fakes.on_sleep();
     else
         fail_msg("the control core sleeps and nothing will wake it");
-}
-
-void smp_kick(uint32_t core)
-{
-    assert_true(core < FAKE_CORES);
-    assert_int_not_equal(core, fake_core); /* a core needs no interrupt to look at itself */
-    fakes.kicks[core]++;
-    if (fakes.on_kick != NULL)
-        fakes.on_kick(core);
-}
-
-void apic_timer_after(uint64_t ticks)
-{
-    fakes.timer_armed++;
-    fakes.timer_ticks = ticks;
-}
-
-void traps_interrupt(uint32_t vector)
-{
-    assert_in_range(vector, 0, 255);
-    fakes.interrupts[vector]++;
-}
-
-uint64_t traps_idt_base(void)
-{
-    return IDT_BASE;
-}
-
-bool vmx_enter(struct vcpu *vcpu)
-{
-    fakes.entries++;
-    if (fakes.guest != NULL)
-        return fakes.guest(vcpu);
-    fail_msg("a guest was entered");
-    return false;
 }
 
 const struct fake_record *fake_record(enum record_type type, uint32_t n)
