@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 from freehold import bench
-from freehold.common import ROOT, ToolError
+from freehold.common import LOADER, ROOT, ToolError
 
 
 def metric(name, value):
@@ -106,6 +106,15 @@ class Figures(unittest.TestCase):
         self.assertIsNone(bench.config("native"))
         self.assertIn('image = "builtin:worker"', bench.config("work"))
         self.assertIn("vcpus = 2\n", bench.config("three"))
+
+
+class Built(unittest.TestCase):
+    """What was built last, against the aims that need no machine."""
+
+    @unittest.skipUnless(os.path.exists(LOADER), "nothing is built yet")
+    def test_the_efi_file_is_small(self):
+        aim = next(figure.aim for figure in bench.FIGURES if figure.name == "size.efi_file")
+        self.assertLessEqual(os.path.getsize(LOADER), aim)
 
 
 class Comparison(unittest.TestCase):
