@@ -89,25 +89,28 @@ static void tell_cores(struct out *out, const struct machine *machine)
     end(out);
 }
 
+/* Whole MiB that add up: what is taken is rounded up, what is free is the rest. */
 static void tell_memory(struct out *out, const struct memmap *map)
 {
     static const struct {
         enum memmap_kind kind;
         const char *name;
-    } parts[] = {
-        {MEMMAP_FREE, "free"}, {MEMMAP_HYPERVISOR, "Freehold"}, {MEMMAP_ACPI, "ACPI"}, {MEMMAP_BAD, "bad"}};
-    uint64_t sum = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-        sum += memmap_bytes(map, parts[i].kind);
-    add(out, LABEL "%llu MiB:", "memory", (unsigned long long)(sum / MIB));
-    const char *comma = "";
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        uint64_t bytes = memmap_bytes(map, parts[i].kind);
-        if (bytes == 0)
-            continue;
-        add(out, "%s %llu MiB %s", comma, (unsigned long long)(align_up(bytes, MIB) / MIB), parts[i].name);
-        comma = ",";
+    } taken[] = {{MEMMAP_HYPERVISOR, "Freehold"}, {MEMMAP_ACPI, "ACPI"}, {MEMMAP_BAD, "bad"}};
+    uint64_t all_bytes = memmap_bytes(map, MEMMAP_FREE);
+    uint64_t taken_mib[ARRAY_SIZE(taken)];
+    uint64_t all_taken_mib = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+        uint64_t bytes = memmap_bytes(map, taken[i].kind);
+        taken_mib[i] = align_up(bytes, MIB) / MIB;
+        all_taken_mib += taken_mib[i];
+        all_bytes += bytes;
     }
+    uint64_t all_mib = all_bytes / MIB;
+    add(out, LABEL "%llu MiB: %llu MiB free", "memory", (unsigned long long)all_mib,
+        (unsigned long long)(all_mib - min_u64(all_taken_mib, all_mib)));
+    for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+        if (taken_mib[i] != 0)
+            add(out, ", %llu MiB %s", (unsigned long long)taken_mib[i], taken[i].name);
     end(out);
 }
 
