@@ -161,6 +161,7 @@ static void guests_lines(void **state)
     run(partition, guest_exits_with_7);
     assert_true(rounds(5));
     expect_said("[p0] rest");
+    assert_true(strstr(fake_console.said, "[p0] rest") < strstr(fake_console.said, "exited with code"));
 }
 
 static void verdicts_and_metrics(void **state)
@@ -386,6 +387,7 @@ static void patient_with_the_living(void **state)
     }
     assert_int_equal(partitions[0]->state, PARTITION_RUNNING);
     assert_int_equal(partitions[1]->state, PARTITION_READY);
+    assert_int_equal(fakes.kicks[partitions[1]->vcpus[0]->core], 0);
 }
 
 /* ---- the end */
