@@ -379,6 +379,34 @@ static void lost_core(void **state)
     }
 }
 
+static bool guest_is_given_up(struct vcpu *vcpu)
+{
+    uint32_t core = fake_core;
+    fake_run_on(0);
+    partition_abandon(vcpu->partition, core);
+    assert_true(partition_ended(vcpu->partition));
+    fake_run_on(core);
+    vcpu->attention = 1;
+    assert_false(rig_exit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT));
+    return true;
+}
+
+/* The core was only slow: it leaves as the last one, and finds nothing to finish. */
+static void lost_core_comes_back(void **state)
+{
+    (void)state;
+    struct partition *partition = one(ON_FAULT_RESTART, 5);
+    fakes.guest = guest_is_given_up;
+    fake_run_on(0);
+    partition_start(partition);
+    step_all(partition);
+    assert_int_equal(partition->inside, 0);
+    assert_int_equal(partition->state, PARTITION_FAULTED);
+    assert_int_equal(partition->restarts, 0);
+    assert_int_equal(fakes.entries, 1);
+    assert_int_equal(fake_record_count(RECORD_FAULT), 1);
+}
+
 /* ---- nothing left that could wake anyone */
 
 static void halted_for_good(void **state)
@@ -669,6 +697,7 @@ int main(void)
         cmocka_unit_test(stop_is_not_lost_in_a_restart),
         cmocka_unit_test(stopped_while_it_sleeps),
         cmocka_unit_test(lost_core),
+        cmocka_unit_test(lost_core_comes_back),
         cmocka_unit_test(halted_for_good),
         cmocka_unit_test(halted_beside_one_that_never_started),
         cmocka_unit_test(not_halted_while_one_wakes_up),
