@@ -32,6 +32,7 @@ SCHEMA = {
     "timeout": (int, 420),
     "seconds": (int, 30),
     "add": (dict, {}),
+    "typed": (str, None),
     "status": (int, ...),
     "refused": (str, None),
     "serial_has": (list, []),
@@ -132,6 +133,8 @@ def command(scenario, results):
         words += ["--cpu-model", expect["cpu_model"]]
     if scenario.config:
         words += ["--config", scenario.config]
+    if expect["typed"] is not None:
+        words.append("--interactive")
     for target, source in expect["add"].items():
         words += ["--add", f"{added_file(scenario, source)}=freehold/{target}"]
     return words
@@ -276,7 +279,7 @@ def run(scenario, echo=None):
         echo(" ".join(words))
     started = time.monotonic()
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run(words, input=scenario.expect["typed"] or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", timeout=scenario.expect["timeout"] + SPARE_SECONDS,
                               check=False)
         status, said = done.returncode, done.stdout

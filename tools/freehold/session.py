@@ -26,6 +26,7 @@ ATTEMPTS = 6
 REFUSED_GRACE_SECONDS = 1.0  # after a refusal the firmware goes on looking for something to boot
 REPORT_GRACE_SECONDS = 20.0  # after its report the machine should power off
 KILL_GRACE_SECONDS = 3.0
+ECHO_SECONDS = 3.0  # after which a key counts as swallowed
 INTERACTIVE_ESCAPE = b"\x1d"  # Ctrl-]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -143,6 +144,27 @@ def read_some(descriptor):
     return b"".join(chunks)
 
 
+class Script:
+    """Types what did not come from a person, who looks before typing on: each key when the one before was echoed. A
+    UART has room for 16 characters, and Freehold may be busy printing."""
+
+    def __init__(self):
+        self.waiting = b""
+        self._sent = None  # (key, how much COM1 had said, when)
+
+    def go_on(self, com1, serial):
+        if not self.waiting or com1 is None:
+            return
+        if self._sent:
+            key, said, when = self._sent
+            echoed = key in serial[said:] if key.isalnum() else len(serial) > said
+            if not echoed and time.monotonic() - when < ECHO_SECONDS:
+                return
+        self._sent = self.waiting[:1], len(serial), time.monotonic()
+        os.write(com1, self.waiting[:1])
+        self.waiting = self.waiting[1:]
+
+
 class Session:
     """One run. Use: Session(emulator, request).run()."""
 
@@ -156,6 +178,7 @@ class Session:
         self.ended = None  # (status, why) decided before the emulator's end
         self.deadline_after = None  # (time, what it means)
         self.reader = EventReader()
+        self.script = Script()
 
     def run(self):
         started = time.monotonic()
@@ -230,20 +253,27 @@ class Session:
             self._check_end(time.monotonic(), started)
             if self.ended:
                 return
-            sources = [fd for fd in (terminals.display, terminals.com1, keyboard) if fd is not None]
+            sources = [fd for fd in (terminals.display, terminals.com1) if fd is not None]
+            if keyboard is not None and self._may_type(keyboard):
+                sources.append(keyboard)
             ready, _, _ = select.select(sources, [], [], POLL_SECONDS)
             if keyboard in ready:
                 keyboard = self._type(terminals.com1, keyboard)
+            self.script.go_on(terminals.com1, self.serial)
+
+    def _may_type(self, keyboard):
+        """What a script has to say waits until Freehold listens: the firmware would take it for its own."""
+        return os.isatty(keyboard) or self.reader.last("plan") is not None
 
     def _type(self, com1, keyboard):
         """Passes the person's keys on. Returns the keyboard to go on with, None at its end."""
         keys = os.read(keyboard, 256)
         if INTERACTIVE_ESCAPE in keys:
             raise KeyboardInterrupt
-        if keys:
+        if keys and os.isatty(keyboard):
             os.write(com1, keys)
-            return keyboard
-        return None
+        self.script.waiting += b"" if os.isatty(keyboard) else keys
+        return keyboard if keys else None
 
     def _drain(self, terminals, tails):
         self.display_output += read_some(terminals.display)
