@@ -642,6 +642,26 @@ static void time_limit(void **state)
     assert_in_range(vcpu->ticks_run, 5 * FAKE_TSC_HZ / 2, 5 * FAKE_TSC_HZ / 2 + 1000);
 }
 
+/* A guest that lives in its exits meets the limit too, in every life anew. */
+static void time_limit_counts_service(void **state)
+{
+    (void)state;
+    struct vcpu *vcpu = rig_one();
+    rig.handoff.config.partitions[0].time_limit_seconds = 2;
+    vcpu->ticks_run = FAKE_TSC_HZ;
+    vcpu->run_mark_serviced = 5 * FAKE_TSC_HZ;
+    vcpu->exits[EXIT_REASON_CPUID].ticks = 5 * FAKE_TSC_HZ;
+    vcpu->limit_base_ticks = 6 * FAKE_TSC_HZ;
+    vcpu->run_mark_tsc = fake_cpu.tsc;
+    fake_cpu.tsc += FAKE_TSC_HZ + FAKE_TSC_HZ / 2;
+    vcpu->exits[EXIT_REASON_CPUID].ticks += FAKE_TSC_HZ + FAKE_TSC_HZ / 2;
+    assert_true(rig_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER));
+    fake_cpu.tsc += FAKE_TSC_HZ;
+    vcpu->exits[EXIT_REASON_CPUID].ticks += FAKE_TSC_HZ;
+    assert_false(rig_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER));
+    rig_expect_contained(vcpu->partition, FAULT_TIME_LIMIT, "vCPU 0 ran for its time_limit of 2 s");
+}
+
 /* Time in the hypervisor is not the guest's. */
 static void run_time_leaves_service_out(void **state)
 {
@@ -705,6 +725,7 @@ int main(void)
         cmocka_unit_test(boot_core_polls_while_it_sleeps),
         cmocka_unit_test(account_sums_up),
         cmocka_unit_test(time_limit),
+        cmocka_unit_test(time_limit_counts_service),
         cmocka_unit_test(run_time_leaves_service_out),
         cmocka_unit_test(a_thousand_lives),
     };

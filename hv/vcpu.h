@@ -53,7 +53,8 @@ struct vcpu {
     uint64_t run_mark_tsc;      /* ticks_run is accounted up to here ... */
     uint64_t run_mark_serviced; /* ... with this sum of exits[].ticks */
     uint64_t ticks_run;         /* inside the guest, over all incarnations */
-    uint64_t limit_base_ticks;  /* ticks_run when this incarnation began: the time limit counts from here */
+    uint64_t limit_base_ticks;  /* ticks run and serviced when this incarnation began: the time limit counts
+                                   from here */
     struct partition *partition;
     struct cpuid_table cpuid;
 

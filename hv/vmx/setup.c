@@ -238,7 +238,7 @@ static void reset_counters(struct vcpu *vcpu)
     vcpu->step_pages = 0;
     vcpu->xcr0 = XCR0_X87;
     vcpu->progress = 0;
-    vcpu->limit_base_ticks = vcpu->ticks_run;
+    vcpu->limit_base_ticks = vcpu->ticks_run + vcpu->run_mark_serviced;
     vapic_reset(&vcpu->vapic);
     cpuid_table_init(&vcpu->cpuid, &vmx_cpuid_policy, vcpu->index, vcpu->partition->vcpu_count);
 }
