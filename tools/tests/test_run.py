@@ -121,15 +121,23 @@ class FakeBochs(unittest.TestCase):
             os.kill(pid, 0)
         self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("freehold-run-")], [])
 
-    def test_interrupt_ends_the_emulator(self):
+    def ends_on(self, number):
         body = 'say(os.path.join(here, "pid"), str(os.getpid()))\nsay(com1, "up\\n")\ntime.sleep(60)'
+        # Under a shell in the background SIGINT comes ignored.
         with subprocess.Popen(self.command(body), env=self.environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
             self.assertEqual(process.stdout.readline(), b"up\n")  # it streams: the machine is still running
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             process.communicate(timeout=20)
         self.assertEqual(process.returncode, 130)
         self.assert_gone()
+
+    def test_interrupt_ends_the_emulator(self):
+        self.ends_on(signal.SIGINT)
+
+    def test_termination_ends_the_emulator(self):
+        self.ends_on(signal.SIGTERM)
 
     def test_console_streams_without_clearing_the_screen(self):
         done = self.run_tool('say(com1, "\\x1b[2J\\x1b[01;01H\\x1b[=3hhello\\x1b[32m\\n")\n' + self.says(REPORT))
