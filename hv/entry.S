@@ -2,6 +2,8 @@
  * Where the hypervisor's own code begins on every core, and the doors through which exceptions and interrupts come in.
  * Nothing here knows of VMX.
  */
+#include "hv/registers.inc"
+
         .section .text.entry, "ax"
         .globl hv_entry
 
@@ -64,44 +66,14 @@ trap_stubs:
         .endr
 
 trap_common:
-        pushq   %r15
-        pushq   %r14
-        pushq   %r13
-        pushq   %r12
-        pushq   %r11
-        pushq   %r10
-        pushq   %r9
-        pushq   %r8
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rbp
-        pushq   %rsp
-        pushq   %rbx
-        pushq   %rdx
-        pushq   %rcx
-        pushq   %rax
+        PUSH_REGISTERS
         cld
         movq    %rsp, %rdi
         movq    %rsp, %rbp
         andq    $-16, %rsp
         call    trap_dispatch
         movq    %rbp, %rsp
-        popq    %rax
-        popq    %rcx
-        popq    %rdx
-        popq    %rbx
-        addq    $8, %rsp
-        popq    %rbp
-        popq    %rsi
-        popq    %rdi
-        popq    %r8
-        popq    %r9
-        popq    %r10
-        popq    %r11
-        popq    %r12
-        popq    %r13
-        popq    %r14
-        popq    %r15
+        POP_REGISTERS
         addq    $16, %rsp
         iretq
 

@@ -10,6 +10,11 @@
 #include "hv/vmx/vmx.h"
 #include "hv/x86.h"
 
+/* What hv/vmx/run.S takes for granted. */
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, host_rsp) == 128 &&
+                   offsetof(struct vcpu, launched) == 136,
+               "hv/vmx/run.S knows these offsets");
+
 /* Reasons that stand for themselves override the first row. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -3,49 +3,12 @@
  * right behind the registers, so that an exit saves them by pushing. Only NMI, #DF and #MC could interrupt
  * meanwhile, and they have stacks of their own.
  */
+#include "hv/registers.inc"
+
         .set    VCPU_HOST_RSP, 128
         .set    VCPU_LAUNCHED, 136
 
         .text
-        .macro  SAVE_GUEST
-        pushq   %r15
-        pushq   %r14
-        pushq   %r13
-        pushq   %r12
-        pushq   %r11
-        pushq   %r10
-        pushq   %r9
-        pushq   %r8
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rbp
-        pushq   %rbp                    /* RSP's slot: it is in the VMCS */
-        pushq   %rbx
-        pushq   %rdx
-        pushq   %rcx
-        pushq   %rax
-        .endm
-
-        /* RSP at the registers; leaves it behind them. */
-        .macro  LOAD_GUEST
-        popq    %rax
-        popq    %rcx
-        popq    %rdx
-        popq    %rbx
-        addq    $8, %rsp
-        popq    %rbp
-        popq    %rsi
-        popq    %rdi
-        popq    %r8
-        popq    %r9
-        popq    %r10
-        popq    %r11
-        popq    %r12
-        popq    %r13
-        popq    %r14
-        popq    %r15
-        .endm
-
 /*
  * bool vmx_enter(struct vcpu *vcpu): runs the guest until the exit handler says to leave; true. False: the processor refused
  * VMLAUNCH or VMRESUME itself (VMfail), and VMCS_INSTRUCTION_ERROR says why.
@@ -64,7 +27,7 @@ vmx_enter:
         cmpb    $0, VCPU_LAUNCHED(%rdi)
         jne     vmx_resume
         movb    $1, VCPU_LAUNCHED(%rdi)
-        LOAD_GUEST
+        POP_REGISTERS
         vmlaunch
         jmp     vmx_refused
 
@@ -72,7 +35,7 @@ vmx_enter:
         .balign 64
         .globl  vmx_exit_entry
 vmx_exit_entry:
-        SAVE_GUEST
+        PUSH_REGISTERS
         movq    %rsp, %rdi
         movq    VCPU_HOST_RSP(%rsp), %rsp
         call    vmx_exit
@@ -80,7 +43,7 @@ vmx_exit_entry:
         jz      vmx_leave
         movq    (%rsp), %rsp
 vmx_resume:
-        LOAD_GUEST
+        POP_REGISTERS
         vmresume
 
 /* VMfail: the registers still hold the guest's values, and so does the structure. */
