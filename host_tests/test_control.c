@@ -183,6 +183,14 @@ static void verdicts_and_metrics(void **state)
     expect_told("good");
     expect_told("evil");
     expect_told("987654321");
+    rig_on(partitions[0]->vcpus[0]);
+    vmx_vcpu_start(partitions[0]->vcpus[0]);
+    partitions[0]->vcpus[0]->gpr[RAX] = FH_CALL_AUDIT;
+    partitions[0]->vcpus[0]->attention = 0;
+    assert_false(told("\"audit\""));
+    assert_true(rig_exit(partitions[0]->vcpus[0], EXIT_REASON_VMCALL));
+    assert_false(rounds(3));
+    expect_told("\"audit\"");
 }
 
 /* A round takes some of each core: nobody starves the others, or the loop. */
@@ -317,6 +325,12 @@ static void commands(void **state)
     expect_said("(the events)");
     assert_false(typed("nonsense\r"));
     assert_int_equal(partitions[0]->stop_request, FAULT_NONE);
+    forget();
+    assert_false(typed("report\r"));
+    expect_said("p1");
+    cores[3]->nmi_count = 2;
+    assert_false(typed("status\r"));
+    expect_said("core 3: 2 NMIs, 0 stray interrupts");
     assert_false(typed("stop p0\r"));
     assert_int_equal(partitions[0]->stop_request, FAULT_STOPPED);
     assert_int_equal(partitions[0]->vcpus[0]->attention, 1);

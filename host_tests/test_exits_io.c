@@ -406,6 +406,18 @@ static void page_table_outside_the_slice(void **state)
                          "a page table of the guest lies at guest-physical 50000000");
 }
 
+/* A mode that CPUID does not show and CR4 does not take: ours to notice, were it ever on. */
+static void paging_mode_that_is_hidden(void **state)
+{
+    (void)state;
+    struct vcpu *vcpu = rig_one();
+    fake_set(VMCS_GUEST_CR4, fake_get(VMCS_GUEST_CR4) | CR4_LA57);
+    struct string_io io = {.port = NO_PORT, .bytes = 1, .in = true, .address_size = ADDRESS_64};
+    vcpu->gpr[RDI] = 0x30000;
+    assert_false(string_exit(vcpu, &io));
+    rig_expect_contained(vcpu->partition, FAULT_UNHANDLED_EXIT, "a paging mode that CPUID does not show");
+}
+
 /* The device hole answers with ones, takes everything, and never stops a guest. */
 static void the_device_hole(void **state)
 {
@@ -488,6 +500,7 @@ int main(void)
         cmocka_unit_test(user_mode_is_checked_as_user),
         cmocka_unit_test(outside_the_slice),
         cmocka_unit_test(page_table_outside_the_slice),
+        cmocka_unit_test(paging_mode_that_is_hidden),
         cmocka_unit_test(the_device_hole),
         cmocka_unit_test(exit_in_a_rep),
         cmocka_unit_test(hostile_registers),

@@ -174,6 +174,34 @@ static void restarts_up_to_the_limit(void **state)
     }
 }
 
+static struct cpu_leaf leaf_without_xsave(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpu_leaf answer = fake_skylake_leaf(leaf, subleaf);
+    if (leaf == 1)
+        answer.ecx &= ~CPUID_1_ECX_XSAVE;
+    return answer;
+}
+
+/* An older processor leaves nothing behind either. */
+static void without_xsave_or_single_flushes(void **state)
+{
+    (void)state;
+    rig_begin(1, 1, 4 * MIB);
+    fake_cpu.cpuid = leaf_without_xsave;
+    fake_msr(MSR_VMX_EPT_VPID_CAP)->value &= ~(UINT64_C(1) << 41); /* INVVPID of a single context */
+    rig_finish();
+    assert_int_equal(vmx_cpuid_policy.xcr0_allowed, 0);
+    assert_true(vmx_caps.vpid && !vmx_caps.invvpid_single_context);
+    fakes.guest = guest_dirties_and_faults;
+    fake_run_on(0);
+    partition_start(partitions[0]);
+    step_all(partitions[0]);
+    assert_true(partition_ended(partitions[0]));
+    assert_false(fake_cpu.vectors_dirty);
+    assert_int_equal(fake_cpu.breakpoints | fake_cpu.cr2, 0);
+    assert_int_equal(fake_vmcs[partitions[0]->vcpus[0]->core].invvpids, 1); /* since its last exit */
+}
+
 static void refused_entry(void **state)
 {
     (void)state;
@@ -707,6 +735,7 @@ int main(void)
         cmocka_unit_test(exits_by_itself),
         cmocka_unit_test(faults_and_stays),
         cmocka_unit_test(restarts_up_to_the_limit),
+        cmocka_unit_test(without_xsave_or_single_flushes),
         cmocka_unit_test(refused_entry),
         cmocka_unit_test(core_that_did_not_start),
         cmocka_unit_test(first_fault_wins),
