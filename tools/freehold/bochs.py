@@ -76,7 +76,7 @@ class Bochs:
         lines = [
             f"romimage: file={first_existing(FIRMWARE, 'UEFI firmware (OVMF.fd)', 'ovmf')}",
             f"vgaromimage: file={first_existing(VGA_BIOS, 'a VGA BIOS', 'vgabios')}",
-            f"cpu: model={self.model}, count={topology}, ips=100000000, reset_on_triple_fault=0",
+            f"cpu: model={self.model}, count={topology}, ips={machine.instructions_per_second}, reset_on_triple_fault=0",
             f"memory: guest={machine.memory_mib}, host={host_memory}",
             "clock: sync=none, time0=1704067200",
             "vga: realtime=0",  # else the screen is refreshed by wall time, and figures depend on how busy the host is

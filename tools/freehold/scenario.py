@@ -29,7 +29,8 @@ SCHEMA = {
     "packages": (int, 1),
     "memory_mib": (int, 1024),
     "cpu_model": (str, None),
-    "timeout": (int, 420),
+    "ips": (int, 100_000_000),
+    "timeout": (int, 600),
     "seconds": (int, 30),
     "add": (dict, {}),
     "typed": (str, None),
@@ -127,7 +128,7 @@ def command(scenario, results):
     expect = scenario.expect
     words = [sys.executable, os.path.join(ROOT, "tools", "run"), "--emulator", expect["emulator"],
              "--cpus", str(expect["cpus"]), "--threads", str(expect["threads"]), "--packages", str(expect["packages"]),
-             "--memory", str(expect["memory_mib"]), "--timeout", str(expect["timeout"]), "--quiet",
+             "--memory", str(expect["memory_mib"]), "--timeout", str(expect["timeout"]), "--ips", str(expect["ips"]), "--quiet",
              "--events", os.path.join(results, "events.jsonl"), "--serial", os.path.join(results, "serial.log")]
     if expect["cpu_model"]:
         words += ["--cpu-model", expect["cpu_model"]]
