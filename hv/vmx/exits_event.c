@@ -178,6 +178,8 @@ static enum exit_action deliver_debug(struct vcpu *vcpu)
 enum exit_action exit_exception(struct vcpu *vcpu)
 {
     struct exit_event exception = exit_decode_event((uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO));
+    /* An endless chain of them retires no instruction, so that the preemption timer may never count it. */
+    vcpu_slice_if_due(vcpu);
     switch (exception.vector) {
     case VECTOR_NMI: /* this machine's, never the guest's; the exit leaves NMIs blocked until an IRET */
         cpu_take_nmi();
