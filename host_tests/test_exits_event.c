@@ -75,6 +75,23 @@ static void alignment_check_goes_to_the_guest(void **state)
     assert_int_equal(vcpu->exits[EXIT_REASON_EXCEPTION_OR_NMI].count, 100);
 }
 
+/* Not one instruction retired between them: the preemption timer is no help, the clock is. */
+static void an_endless_chain_meets_the_time_limit(void **state)
+{
+    (void)state;
+    struct vcpu *vcpu = rig_one();
+    uint32_t info = EVENT(VECTOR_AC, INTERRUPTION_HARDWARE_EXCEPTION) | INTERRUPTION_DELIVER_ERROR;
+    rig.handoff.config.partitions[0].time_limit_seconds = 1;
+    vcpu->run_mark_tsc = fake_cpu.tsc;
+    uint32_t lives = 0;
+    while (lives < 1000 && exception(vcpu, info, 0, info)) {
+        fake_cpu.tsc += FAKE_TSC_HZ / 100;
+        lives++;
+    }
+    assert_in_range(lives, 90, 110);
+    rig_expect_contained(vcpu->partition, FAULT_TIME_LIMIT, "vCPU 0 ran for its time_limit of 1 s");
+}
+
 static void machine_check_contains(void **state)
 {
     (void)state;
@@ -474,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_codes_by_vector_and_mode),
         cmocka_unit_test(alignment_check_goes_to_the_guest),
+        cmocka_unit_test(an_endless_chain_meets_the_time_limit),
         cmocka_unit_test(machine_check_contains),
         cmocka_unit_test(others_were_not_asked_for),
         cmocka_unit_test(nmi_is_the_machines),
