@@ -178,7 +178,7 @@ static const struct attack rows[] = {
     {"hole-tables", "exit:0", "puts page tables into absent hardware", tables},
     {"hole-stack", "exit:0", "pushes and pops in absent hardware", stack},
     {"hole-together", "exit:0", "lets every vCPU roam absent hardware at once", together},
-    {"hole-exception", "fault:triple-fault", "takes exceptions on a stack in absent hardware",
+    {"hole-exception", "fault:ept-violation", "takes exceptions on a stack in absent hardware",
      exception_stack},
     {"hole-execute", "fault:ept-violation", "jumps into absent hardware", execute},
     {"hole-idt", "fault:triple-fault", "puts its interrupt descriptor table into absent hardware",
