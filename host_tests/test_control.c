@@ -280,6 +280,40 @@ static void nothing_important_is_lost(void **state)
     assert_int_equal(ring_dropped(&cores[partitions[0]->vcpus[0]->core]->ring), 0);
 }
 
+static void slow_console_in_the_pause(void)
+{
+    uint32_t core = fake_core;
+    fake_cpu.tsc += FAKE_TSC_HZ;
+    fake_console.full = fake_cpu.pauses < 20;
+    assert_false(rounds(1));
+    fake_run_on(core);
+}
+
+/* It may wait long, behind what its guest has written to a slow console: that is no reason to give it up. */
+static void waiting_for_room_is_not_silence(void **state)
+{
+    (void)state;
+    begin(1, 1);
+    finish();
+    rig_start(partitions[0]);
+    assert_false(rounds(5));
+    rig_on(partitions[0]->vcpus[0]);
+    struct record_text text = {.bytes = 100};
+    memset(text.text, '.', 100);
+    uint32_t size = (uint32_t)offsetof(struct record_text, text) + 100;
+    while (control_has_room(size))
+        control_post(RECORD_OUTPUT, &text, size);
+    fake_cpu.on_pause = slow_console_in_the_pause;
+    fake_cpu.tsc_step =
+        FAKE_TSC_HZ / 100; /* were the region closed, it would wait for the console by the clock */
+    for (uint32_t i = 0; i < 200; i++) {
+        struct record_state record = {.from = PARTITION_STOPPING, .to = PARTITION_RESTARTING};
+        control_post(RECORD_STATE, &record, sizeof(record));
+    }
+    assert_true(fake_cpu.pauses >= 20);
+    rig_expect_running(partitions[0]);
+}
+
 /* The partition has restarted before its first start is told: the figures are those of that start. */
 static void figures_of_a_start(void **state)
 {
@@ -467,6 +501,7 @@ int main(void)
         cmocka_unit_test(rounds_are_bounded),
         cmocka_unit_test(guests_leave_a_reserve),
         cmocka_unit_test(nothing_important_is_lost),
+        cmocka_unit_test(waiting_for_room_is_not_silence),
         cmocka_unit_test(figures_of_a_start),
         cmocka_unit_test(commands),
         cmocka_unit_test(silent_core),

@@ -57,8 +57,10 @@ void control_post(enum record_type type, const void *record, uint32_t bytes)
     struct core *core = this_core();
     /* Guests leave the reserve alone, so only a core that ends its partition again and again can find no
      * room: it waits. */
-    while (!ring_has_room(&core->ring, bytes) && core->index != 0)
+    while (!ring_has_room(&core->ring, bytes) && core->index != 0) {
+        core->heartbeat++; /* it waits for the console, not in its guest */
         cpu_pause();
+    }
     ring_push(&core->ring, (uint16_t)type, record, bytes);
     if (core->index != 0 && type != RECORD_OUTPUT)
         smp_kick(0);
