@@ -548,6 +548,14 @@ static void hlt(void **state)
     assert_int_equal(vcpu->activity, VCPU_RUNS);
     assert_int_equal(fake_get(VMCS_ENTRY_INTERRUPTION_INFO), INTERRUPTION_VALID | 0x40);
 
+    /* A single step is over at once: its trap is owed, and the vCPU does not sleep. */
+    vcpu = rig_one();
+    fake_set(VMCS_GUEST_RFLAGS, RFLAGS_FIXED | RFLAGS_TF);
+    assert_true(rig_exit(vcpu, EXIT_REASON_HLT));
+    rig_expect_next();
+    assert_int_equal(vcpu->activity, VCPU_RUNS);
+    assert_int_equal(fake_get(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) & PENDING_DEBUG_BS, PENDING_DEBUG_BS);
+
     /* With interrupts off it does, whatever waits. */
     vcpu = rig_one();
     vcpu->vapic.spurious = 0x1ff;

@@ -223,6 +223,8 @@ enum exit_action exit_xsetbv(struct vcpu *vcpu)
 
 enum exit_action exit_hlt(struct vcpu *vcpu)
 {
+    if ((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)
+        return EXIT_NEXT; /* the trap of a single step ends HLT at once */
     if (vmx_interrupts_enabled() && vapic_deliverable(&vcpu->vapic) >= 0) {
         vcpu->attention = 1;
         return EXIT_NEXT;
